@@ -1,1 +1,33 @@
-//! placeholder
+//! The gateway: serves the agents of every organization from `TenantConfig` documents.
+//!
+//! A request passes the layers in this order, and dependencies point the same way:
+//!
+//! ```text
+//! http ▶ auth ▶ limits ▶ domain ▶ store | cache | upstream
+//!                   │
+//!                audit, telemetry
+//! ```
+//!
+//! - [`http`]: router, middleware, thin handlers, problem documents.
+//! - [`auth`]: bearer → [`auth::Caller`].
+//! - [`limits`]: how often a caller may call.
+//! - [`domain`]: pure rules: MCP messages and federation, prompts, access. Knows no axum, sqlx or redis.
+//! - [`mcp`]: the MCP endpoints, built from `domain` and `upstream`.
+//! - [`tenants`]: `TenantConfig` documents compiled into what requests use.
+//! - [`store`], [`cache`], [`upstream`]: PostgreSQL or SQLite, Redis or memory, MCP servers and every other URL.
+//! - [`audit`]: the record of every privileged act.
+//! - [`telemetry`]: logs and metrics.
+
+pub mod audit;
+pub mod auth;
+pub mod cache;
+pub mod config;
+pub mod domain;
+pub mod http;
+pub mod limits;
+pub mod mcp;
+pub mod serve;
+pub mod store;
+pub mod telemetry;
+pub mod tenants;
+pub mod upstream;

@@ -1,0 +1,58 @@
+//! Every name, label and annotation that the platform's programs agree on.
+//!
+//! Derived names are injective: two organizations can never share a namespace
+//! or a configuration document by default, because each is a fixed prefix and
+//! the organization's own (cluster-unique) name.
+
+/// API group of all resources.
+pub const GROUP: &str = "agentapi.dev";
+/// API version of all resources.
+pub const VERSION: &str = "v1alpha1";
+
+/// Namespace in which only the operator writes: one ConfigMap per organization.
+pub const TENANTS_NAMESPACE: &str = "agentapi-tenants";
+/// Namespace in which an `Organization`'s `secretRef`s resolve; no tenant has rights there.
+pub const CREDENTIALS_NAMESPACE: &str = "agentapi-credentials";
+/// Namespace of the operator and the gateway unless `AGENTAPI_PLATFORM_NAMESPACE` says otherwise.
+pub const DEFAULT_PLATFORM_NAMESPACE: &str = "agentapi-system";
+
+/// Label on everything the operator writes; value [`MANAGER`].
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY_LABEL`], and field manager of the operator's applies.
+pub const MANAGER: &str = "agentapi-operator";
+/// Field manager of status writes, apart from [`MANAGER`] so that neither drops the other's fields.
+pub const STATUS_MANAGER: &str = "agentapi-operator-status";
+/// Label naming the organization an object belongs to.
+pub const ORGANIZATION_LABEL: &str = "agentapi.dev/organization";
+/// Label with the UID of the `Organization` an object was made for. Pruning
+/// compares it, so that a recreated organization never deletes another's objects.
+pub const ORGANIZATION_UID_LABEL: &str = "agentapi.dev/organization-uid";
+/// Label naming the `McpServer` an object was made for.
+pub const SERVER_LABEL: &str = "agentapi.dev/mcp-server";
+/// Label that a Secret must carry (value [`USE_CREDENTIAL`]) before a `secretRef` may name it.
+pub const USE_LABEL: &str = "agentapi.dev/use";
+/// Value of [`USE_LABEL`].
+pub const USE_CREDENTIAL: &str = "credential";
+/// Label of a `TenantConfig` ConfigMap; value `true`.
+pub const TENANT_CONFIG_LABEL: &str = "agentapi.dev/tenant-config";
+/// Annotation of a Secret: comma-separated hosts that its value may be sent to.
+pub const ALLOWED_HOSTS_ANNOTATION: &str = "agentapi.dev/allowed-hosts";
+/// Annotation that stops the reconciliation of one resource while it is `true`.
+pub const PAUSED_ANNOTATION: &str = "agentapi.dev/paused";
+/// Annotation with the hash of what the operator last applied.
+pub const APPLIED_HASH_ANNOTATION: &str = "agentapi.dev/applied-hash";
+/// Finalizer of all three kinds.
+pub const FINALIZER: &str = "agentapi.dev/cleanup";
+
+/// Key of the document inside a `TenantConfig` ConfigMap.
+pub const TENANT_CONFIG_KEY: &str = "tenant.json";
+
+/// The namespace of an organization that names none: `org-<name>`.
+pub fn default_namespace(organization: &str) -> String {
+    format!("org-{organization}")
+}
+
+/// The name of an organization's `TenantConfig` ConfigMap: `tenant-<name>`.
+pub fn tenant_config_map(organization: &str) -> String {
+    format!("tenant-{organization}")
+}

@@ -1,0 +1,130 @@
+//! Who administers an organization, and whose tokens speak for it.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Claim that names the user unless said otherwise (RFC 7519 section 4.1.2).
+pub const DEFAULT_USER_CLAIM: &str = "sub";
+/// Claim that names the organization unless said otherwise.
+pub const DEFAULT_ORGANIZATION_CLAIM: &str = "org_id";
+/// Claim that lists the roles unless said otherwise.
+pub const DEFAULT_ROLES_CLAIM: &str = "roles";
+
+fn default_user_claim() -> String {
+    DEFAULT_USER_CLAIM.to_owned()
+}
+
+fn default_organization_claim() -> String {
+    DEFAULT_ORGANIZATION_CLAIM.to_owned()
+}
+
+fn default_roles_claim() -> String {
+    DEFAULT_ROLES_CLAIM.to_owned()
+}
+
+fn default_service_accounts() -> bool {
+    true
+}
+
+/// An RBAC subject (rbac.authorization.k8s.io/v1).
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// User, Group or ServiceAccount.
+    pub kind: SubjectKind,
+    /// Name of the user, group or service account. Names that start with system: are refused.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace of a service account; for users and groups there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
+}
+
+/// Kind of an RBAC subject.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+)]
+pub enum SubjectKind {
+    /// A user of the cluster's authenticator.
+    User,
+    /// A group of the cluster's authenticator.
+    Group,
+    /// A service account.
+    ServiceAccount,
+}
+
+/// Whose tokens speak for an organization.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// Token issuers the organization trusts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub issuers: Vec<Issuer>,
+    /// Whether tokens with audience agentapi of service accounts in the organization's own namespace are accepted.
+    #[serde(default = "default_service_accounts")]
+    pub service_accounts: bool,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { issuers: Vec::new(), service_accounts: default_service_accounts() }
+    }
+}
+
+/// One issuer of JSON Web Tokens (OpenID Connect or OAuth 2.0).
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Issuer {
+    /// Exact value of the iss claim: an absolute http or https URL.
+    #[schemars(length(min = 8, max = 512))]
+    pub issuer: String,
+    /// URL of the issuer's JSON Web Key Set (RFC 7517). Without this and jwks, the issuer's discovery document is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 1024))]
+    pub jwks_uri: Option<String>,
+    /// The JSON Web Key Set itself, as JSON text with public keys only. Excludes jwksUri.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 65536))]
+    pub jwks: Option<String>,
+    /// Accepted values of the aud claim; a token needs one of them.
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 256)))]
+    pub audiences: Vec<String>,
+    /// Where in a token's claims the user, organization and roles are found.
+    #[serde(default)]
+    pub claims: ClaimPaths,
+    /// Value that the organization claim must have. Default: the organization's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub organization_value: Option<String>,
+}
+
+/// Dotted paths into a token's claims, for example app_metadata.org_id.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimPaths {
+    /// Path of the user's identifier. Default sub.
+    #[serde(default = "default_user_claim")]
+    #[schemars(length(min = 1, max = 256))]
+    pub user: String,
+    /// Path of the organization's identifier. Default org_id.
+    #[serde(default = "default_organization_claim")]
+    #[schemars(length(min = 1, max = 256))]
+    pub organization: String,
+    /// Path of the roles, a string or a list of strings. Default roles.
+    #[serde(default = "default_roles_claim")]
+    #[schemars(length(min = 1, max = 256))]
+    pub roles: String,
+}
+
+impl Default for ClaimPaths {
+    fn default() -> Self {
+        Self {
+            user: default_user_claim(),
+            organization: default_organization_claim(),
+            roles: default_roles_claim(),
+        }
+    }
+}

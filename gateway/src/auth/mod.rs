@@ -1,0 +1,5 @@
+//! Who calls: bearer → [`Caller`].
+
+mod caller;
+
+pub use caller::Caller;

@@ -1,0 +1,1 @@
+//! Redis or memory: shared state that may be lost.

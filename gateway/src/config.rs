@@ -1,0 +1,1 @@
+//! Configuration: a commented default file, overlaid by the environment, validated at start.

@@ -1,0 +1,5 @@
+//! Pure rules: no axum, sqlx or redis, no clock and no network.
+
+pub mod audit;
+pub mod mcp;
+pub mod prompts;

@@ -1,0 +1,1 @@
+//! Assembles the gateway and runs it.

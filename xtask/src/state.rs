@@ -1,0 +1,242 @@
+//! What a local cluster remembers between commands: its ports, secrets and
+//! processes, in one directory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::process::{Daemon, Identity, StopSignal};
+use crate::{http, process, progress, random, wait};
+
+const FILE: &str = "state.json";
+const LOCK_WAIT: Duration = Duration::from_secs(600);
+const START_WAIT: Duration = Duration::from_secs(90);
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    #[serde(default)]
+    ports: BTreeMap<String, u16>,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    processes: BTreeMap<String, Identity>,
+}
+
+/// An opened state directory. Only one command at a time has it open.
+#[derive(Debug)]
+pub(crate) struct State {
+    directory: PathBuf,
+    memory: Memory,
+    _lock: File,
+}
+
+impl State {
+    /// Opens the directory, creating it, and waits while another command has
+    /// it open.
+    ///
+    /// # Errors
+    /// When the directory or its memory cannot be read.
+    pub(crate) fn open(directory: &Path) -> Result<Self> {
+        let logs = directory.join("logs");
+        fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+        let lock = lock(&directory.join("lock"))?;
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            memory: read(&directory.join(FILE))?,
+            _lock: lock,
+        })
+    }
+
+    /// Whether there has ever been anything in this directory.
+    pub(crate) fn exists(directory: &Path) -> bool {
+        directory.join(FILE).exists()
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.directory.join(relative)
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.directory.join("logs").join(format!("{name}.log"))
+    }
+
+    /// A loopback port under a name, chosen once and kept.
+    ///
+    /// # Errors
+    /// When no port is free or the choice cannot be saved.
+    pub(crate) fn port(&mut self, name: &str) -> Result<u16> {
+        if let Some(port) = self.memory.ports.get(name) {
+            return Ok(*port);
+        }
+        let port = self.unused_port()?;
+        self.memory.ports.insert(name.to_owned(), port);
+        self.save()?;
+        Ok(port)
+    }
+
+    /// A port for a program that is about to start: the remembered one, or
+    /// another where a stranger has taken it meanwhile.
+    ///
+    /// # Errors
+    /// As [`State::port`].
+    pub(crate) fn port_to_listen_on(&mut self, name: &str) -> Result<u16> {
+        let port = self.port(name)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() || !http::accepts(port) {
+            return Ok(port);
+        }
+        self.memory.ports.remove(name);
+        self.port(name)
+    }
+
+    fn unused_port(&self) -> Result<u16> {
+        loop {
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .and_then(|listener| listener.local_addr())
+                .context("no loopback port is free")?
+                .port();
+            if !self.memory.ports.values().any(|taken| *taken == port) {
+                return Ok(port);
+            }
+        }
+    }
+
+    /// A random password under a name, made once and kept.
+    ///
+    /// # Errors
+    /// When it cannot be made or saved.
+    pub(crate) fn password(&mut self, name: &str) -> Result<String> {
+        self.secret(name, random::password)
+    }
+
+    /// A random 256-bit key in base64 under a name, made once and kept.
+    ///
+    /// # Errors
+    /// When it cannot be made or saved.
+    pub(crate) fn key(&mut self, name: &str) -> Result<String> {
+        self.secret(name, random::key)
+    }
+
+    fn secret(&mut self, name: &str, make: impl FnOnce() -> Result<String>) -> Result<String> {
+        if let Some(secret) = self.memory.secrets.get(name) {
+            return Ok(secret.clone());
+        }
+        let secret = make()?;
+        self.memory.secrets.insert(name.to_owned(), secret.clone());
+        self.save()?;
+        Ok(secret)
+    }
+
+    /// Whether the process recorded under `name` runs.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub(crate) fn runs(&self, name: &str) -> Result<bool> {
+        match self.memory.processes.get(name) {
+            Some(identity) => identity.is_alive(),
+            None => Ok(false),
+        }
+    }
+
+    /// The processes recorded here, running or not.
+    pub(crate) fn processes(&self) -> &BTreeMap<String, Identity> {
+        &self.memory.processes
+    }
+
+    /// Starts a program, records it, and waits until `ready` holds.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends (the error shows the end of its log),
+    /// or is not ready in time.
+    pub(crate) fn start(&mut self, daemon: &Daemon, mut ready: impl FnMut() -> bool) -> Result<()> {
+        let log = self.log(daemon.name);
+        let identity = daemon.start(&log)?;
+        self.memory.processes.insert(daemon.name.to_owned(), identity.clone());
+        self.save()?;
+        progress::step(&format!("{} (pid {})", daemon.name, identity.pid()), || {
+            wait::until(&format!("{} becoming ready", daemon.name), START_WAIT, || {
+                if !identity.is_alive()? {
+                    anyhow::bail!("{}", ended(daemon.name, &log));
+                }
+                Ok(ready().then_some(()))
+            })
+            .with_context(|| format!("{} did not start; its log is {}", daemon.name, log.display()))
+        })
+    }
+
+    /// Stops the process recorded under `name`, if it runs.
+    ///
+    /// # Errors
+    /// When it cannot be stopped or forgotten.
+    pub(crate) fn stop(&mut self, name: &str) -> Result<()> {
+        let Some(identity) = self.memory.processes.get(name) else {
+            return Ok(());
+        };
+        let signal = if name == crate::cluster::POSTGRES {
+            StopSignal::Interrupt
+        } else {
+            StopSignal::Terminate
+        };
+        identity.stop(signal).with_context(|| format!("cannot stop {name}"))?;
+        self.memory.processes.remove(name);
+        self.save()
+    }
+
+    /// Writes the memory so that a crash leaves either the old or the new one.
+    fn save(&self) -> Result<()> {
+        let temporary = self.path("state.json.new");
+        let write = || -> Result<()> {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            serde_json::to_writer_pretty(&mut file, &self.memory)?;
+            file.write_all(b"\n")?;
+            Ok(fs::rename(&temporary, self.path(FILE))?)
+        };
+        write().with_context(|| format!("cannot write {}", self.path(FILE).display()))
+    }
+}
+
+/// What to say about a program that ended by itself.
+pub(crate) fn ended(name: &str, log: &Path) -> String {
+    format!("{name} ended; the end of {}:\n{}", log.display(), process::log_tail(log))
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut told = false;
+    wait::until("the other command's end", LOCK_WAIT, || match file.try_lock() {
+        Ok(()) => Ok(Some(())),
+        Err(TryLockError::WouldBlock) => {
+            if !told {
+                progress::note("waiting for another `cargo xtask` that works on this cluster");
+                told = true;
+            }
+            Ok(None)
+        }
+        Err(TryLockError::Error(error)) => Err(error).context("cannot lock the state directory"),
+    })?;
+    Ok(file)
+}
+
+fn read(path: &Path) -> Result<Memory> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .with_context(|| format!("{} is damaged: remove its directory and start again", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Memory::default()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
