@@ -58,7 +58,9 @@ pub mod reasons {
 
 /// The condition of that type, if there is one.
 pub fn find<'a>(conditions: &'a [Condition], condition_type: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.type_ == condition_type)
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == condition_type)
 }
 
 /// Schema of `status.conditions`: a list keyed by `type`, so that several

@@ -12,7 +12,9 @@ const MAX_DIGITS: usize = 6;
 
 /// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a duration: write numbers with h, m, s, ms in that order, for example 1h30m or 30s")]
+#[error(
+    "`{text}` is not a duration: write numbers with h, m, s, ms in that order, for example 1h30m or 30s"
+)]
 pub struct DurationError {
     text: String,
 }
@@ -20,7 +22,9 @@ pub struct DurationError {
 /// Reads a duration such as `30m`, `24h` or `1h30m`: at least one number, each
 /// of at most six digits, with the units h, m, s, ms in that order and each at most once.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
-    let error = || DurationError { text: text.to_owned() };
+    let error = || DurationError {
+        text: text.to_owned(),
+    };
     let mut rest = text;
     let mut units = UNITS.iter();
     let mut milliseconds = 0u64;
@@ -30,11 +34,17 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
             return Err(error());
         }
         let (number, after) = rest.split_at(digits);
-        let unit_length = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let unit_length = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (unit, remainder) = after.split_at(unit_length);
         let (_, scale) = units.find(|(name, _)| *name == unit).ok_or_else(error)?;
         milliseconds += number.parse::<u64>().map_err(|_| error())? * scale;
         rest = remainder;
     }
-    if text.is_empty() { Err(error()) } else { Ok(Duration::from_millis(milliseconds)) }
+    if text.is_empty() {
+        Err(error())
+    } else {
+        Ok(Duration::from_millis(milliseconds))
+    }
 }

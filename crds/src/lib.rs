@@ -3,6 +3,9 @@
 //!
 //! Doc comments of fields become the descriptions that `kubectl explain` shows.
 
+// KubeSchema copies every struct, with its visibility, into a function body.
+#![allow(unreachable_pub)]
+
 pub mod conditions;
 pub mod duration;
 pub mod mcp_server;

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::quantity::ResourceList;
 
 /// Replicas of a server in the cluster unless said otherwise.
-pub const DEFAULT_REPLICAS: u32 = 1;
+const DEFAULT_REPLICAS: u32 = 1;
 
 fn default_replicas() -> u32 {
     DEFAULT_REPLICAS
@@ -44,16 +44,43 @@ fn default_replicas() -> u32 {
     status = "McpServerStatus",
     derive = "PartialEq",
     doc = "An MCP server of an organization: remote, or run in the organization's namespace.",
-    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "TYPE", type_ = "string", json_path = ".status.type"),
     printcolumn(name = "AUTH", type_ = "string", json_path = ".status.auth"),
     printcolumn(name = "TOOLS", type_ = "integer", json_path = ".status.tools"),
     printcolumn(name = "PIN", type_ = "string", json_path = ".spec.tools.pin"),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
-    printcolumn(name = "SCOPE", type_ = "string", json_path = ".spec.credentialScope", priority = 1),
-    printcolumn(name = "MODE", type_ = "string", json_path = ".spec.tools.mode", priority = 1)
+    printcolumn(
+        name = "AGE",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "MESSAGE",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    ),
+    printcolumn(
+        name = "SCOPE",
+        type_ = "string",
+        json_path = ".spec.credentialScope",
+        priority = 1
+    ),
+    printcolumn(
+        name = "MODE",
+        type_ = "string",
+        json_path = ".spec.tools.mode",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct McpServerSpec {

@@ -17,7 +17,7 @@ pub use models::{
     Budget, BudgetPeriod, Budgets, LongContextRoute, Model, ModelPrices, Models, Provider,
     ProviderCredentials, ProviderType, Routes,
 };
-pub use network::{EgressRule, Network, NamespaceSelector, SelectorOperator, SelectorRequirement};
+pub use network::{EgressRule, NamespaceSelector, Network, SelectorOperator, SelectorRequirement};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -38,15 +38,42 @@ use crate::quantity::ResourceList;
     status = "OrganizationStatus",
     derive = "PartialEq",
     doc = "A tenant of the platform: a team or customer whose agents use tools, models and prompts, isolated from all others.",
-    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "NAMESPACE", type_ = "string", json_path = ".status.namespace"),
     printcolumn(name = "SERVERS", type_ = "integer", json_path = ".status.servers"),
     printcolumn(name = "SUSPENDED", type_ = "boolean", json_path = ".spec.suspended"),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
-    printcolumn(name = "REVISION", type_ = "string", json_path = ".status.revision", priority = 1),
-    printcolumn(name = "EGRESS", type_ = "string", json_path = ".status.conditions[?(@.type==\"EgressEnforced\")].status", priority = 1)
+    printcolumn(
+        name = "AGE",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "MESSAGE",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    ),
+    printcolumn(
+        name = "REVISION",
+        type_ = "string",
+        json_path = ".status.revision",
+        priority = 1
+    ),
+    printcolumn(
+        name = "EGRESS",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"EgressEnforced\")].status",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationSpec {
@@ -63,7 +90,10 @@ pub struct OrganizationSpec {
     pub tenant_id: Option<String>,
     /// The organization's own namespace. Immutable. Default: org-<name>.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub namespace: Option<String>,
     /// Who administers the organization's namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -24,14 +24,31 @@ use crate::mcp_server::PolicyMode;
     status = "PromptPolicyStatus",
     derive = "PartialEq",
     doc = "A part of the system prompt that agents are given: of one organization, or of all where it is in the platform's namespace.",
-    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "PRIORITY", type_ = "integer", json_path = ".spec.priority"),
     printcolumn(name = "MERGE", type_ = "string", json_path = ".spec.merge"),
     printcolumn(name = "LOCKED", type_ = "boolean", json_path = ".spec.locked"),
     printcolumn(name = "MODE", type_ = "string", json_path = ".spec.mode"),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
+    printcolumn(
+        name = "AGE",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "MESSAGE",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PromptPolicySpec {
@@ -100,7 +117,10 @@ impl Match {
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
     /// Name under vars.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$")
+    )]
     pub name: String,
     /// The value.
     #[schemars(length(max = 4096))]

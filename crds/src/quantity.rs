@@ -9,8 +9,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 pub type ResourceList = BTreeMap<String, Quantity>;
 
 /// What the API server itself accepts as a quantity.
-const QUANTITY_PATTERN: &str =
-    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
 /// Schema of a [`ResourceList`].
 pub(crate) fn resource_list_schema(_: &mut SchemaGenerator) -> Schema {

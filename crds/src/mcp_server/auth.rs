@@ -66,7 +66,10 @@ pub struct BearerAuth {
 #[serde(rename_all = "camelCase")]
 pub struct HeaderAuth {
     /// Name of the header, for example X-Api-Key.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+    )]
     pub name: String,
     /// Secret of the same namespace with the header's value.
     pub secret_ref: SecretKeyRef,
@@ -88,7 +91,10 @@ pub struct OAuthAuth {
     pub tenant: Option<String>,
     /// Auth0 domain, for example example.eu.auth0.com. For Auth0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    )]
     pub domain: Option<String>,
     /// Client registration at the authorization server. Needed for all but Mcp, where the gateway can register itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,21 +4,21 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 /// Largest result accepted, in bytes, unless said otherwise.
-pub const DEFAULT_RESULT_BYTES: u64 = 1024 * 1024;
+const DEFAULT_RESULT_BYTES: u64 = 1024 * 1024;
 /// Largest request forwarded, in bytes, unless said otherwise.
-pub const DEFAULT_REQUEST_BYTES: u64 = 1024 * 1024;
+const DEFAULT_REQUEST_BYTES: u64 = 1024 * 1024;
 /// Calls under way at one time unless said otherwise.
-pub const DEFAULT_CONCURRENCY: u32 = 64;
+const DEFAULT_CONCURRENCY: u32 = 64;
 /// Time after which a call is given up unless said otherwise.
-pub const DEFAULT_TIMEOUT: &str = "30s";
+const DEFAULT_TIMEOUT: &str = "30s";
 /// Attempts after the first, for idempotent work only, unless said otherwise.
-pub const DEFAULT_RETRY_ATTEMPTS: u32 = 2;
+const DEFAULT_RETRY_ATTEMPTS: u32 = 2;
 /// First pause between attempts unless said otherwise.
-pub const DEFAULT_RETRY_BACKOFF: &str = "100ms";
+const DEFAULT_RETRY_BACKOFF: &str = "100ms";
 /// Failures in a row that open the breaker unless said otherwise.
-pub const DEFAULT_BREAKER_FAILURES: u32 = 5;
+const DEFAULT_BREAKER_FAILURES: u32 = 5;
 /// Time that the breaker stays open unless said otherwise.
-pub const DEFAULT_BREAKER_OPEN_FOR: &str = "30s";
+const DEFAULT_BREAKER_OPEN_FOR: &str = "30s";
 
 fn default_result_bytes() -> u64 {
     DEFAULT_RESULT_BYTES
@@ -122,7 +122,10 @@ pub struct Retries {
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { attempts: default_attempts(), backoff: default_backoff() }
+        Self {
+            attempts: default_attempts(),
+            backoff: default_backoff(),
+        }
     }
 }
 
@@ -142,6 +145,9 @@ pub struct Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { failures: default_failures(), open_for: default_open_for() }
+        Self {
+            failures: default_failures(),
+            open_for: default_open_for(),
+        }
     }
 }

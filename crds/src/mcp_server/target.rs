@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::secret_ref::SecretKeyRef;
 
 /// Path of a container's MCP endpoint unless said otherwise.
-pub const DEFAULT_MCP_PATH: &str = "/mcp";
+const DEFAULT_MCP_PATH: &str = "/mcp";
 
 fn default_path() -> String {
     DEFAULT_MCP_PATH.to_owned()
@@ -68,7 +68,10 @@ pub struct ContainerTarget {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerEnv {
     /// Name of the variable.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$")
+    )]
     pub name: String,
     /// Value of the variable. It is not a place for secrets.
     #[serde(default)]
@@ -101,7 +104,10 @@ pub struct StdioTarget {
 #[serde(rename_all = "camelCase")]
 pub struct StdioEnv {
     /// Name of the variable.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$")
+    )]
     pub name: String,
     /// Value of the variable. It is not a place for secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 pub struct Tools {
     /// Prefix of the tools' names where all servers are federated. Default: the server's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$")
+    )]
     pub prefix: Option<String>,
     /// Globs of the tools offered, for example read_*. Empty offers all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -10,7 +10,10 @@ use crate::secret_ref::SecretKeyRef;
 #[serde(rename_all = "camelCase")]
 pub struct EventSink {
     /// Name of the sink, unique in the organization.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Where events are posted: an absolute http or https URL.
     #[schemars(length(min = 8, max = 1024))]

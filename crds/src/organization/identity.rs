@@ -5,11 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Claim that names the user unless said otherwise (RFC 7519 section 4.1.2).
-pub const DEFAULT_USER_CLAIM: &str = "sub";
+const DEFAULT_USER_CLAIM: &str = "sub";
 /// Claim that names the organization unless said otherwise.
-pub const DEFAULT_ORGANIZATION_CLAIM: &str = "org_id";
+const DEFAULT_ORGANIZATION_CLAIM: &str = "org_id";
 /// Claim that lists the roles unless said otherwise.
-pub const DEFAULT_ROLES_CLAIM: &str = "roles";
+const DEFAULT_ROLES_CLAIM: &str = "roles";
 
 fn default_user_claim() -> String {
     DEFAULT_USER_CLAIM.to_owned()
@@ -38,7 +38,10 @@ pub struct Subject {
     pub name: String,
     /// Namespace of a service account; for users and groups there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub namespace: Option<String>,
 }
 
@@ -70,7 +73,10 @@ pub struct Identity {
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { issuers: Vec::new(), service_accounts: default_service_accounts() }
+        Self {
+            issuers: Vec::new(),
+            service_accounts: default_service_accounts(),
+        }
     }
 }
 

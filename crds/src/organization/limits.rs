@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::quantity::ResourceList;
 
 /// Open sessions of a user unless said otherwise.
-pub const DEFAULT_SESSIONS_PER_USER: u32 = 1000;
+const DEFAULT_SESSIONS_PER_USER: u32 = 1000;
 /// Time without a request after which a session ends unless said otherwise.
-pub const DEFAULT_SESSION_IDLE_TIMEOUT: &str = "30m";
+const DEFAULT_SESSION_IDLE_TIMEOUT: &str = "30m";
 /// Age at which a session ends unless said otherwise.
-pub const DEFAULT_SESSION_MAX_LIFETIME: &str = "24h";
+const DEFAULT_SESSION_MAX_LIFETIME: &str = "24h";
 /// Sustained requests a minute of a user unless said otherwise.
-pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 60;
+const DEFAULT_REQUESTS_PER_MINUTE: u32 = 60;
 /// Requests of a user that may come at once unless said otherwise.
-pub const DEFAULT_BURST: u32 = 10;
+const DEFAULT_BURST: u32 = 10;
 /// Requests of an organization under way at one time unless said otherwise.
-pub const DEFAULT_CONCURRENT_REQUESTS: u32 = 200;
+const DEFAULT_CONCURRENT_REQUESTS: u32 = 200;
 /// Open streams of an organization unless said otherwise.
-pub const DEFAULT_CONCURRENT_STREAMS: u32 = 1000;
+const DEFAULT_CONCURRENT_STREAMS: u32 = 1000;
 
 fn default_max_per_user() -> u32 {
     DEFAULT_SESSIONS_PER_USER
@@ -186,6 +186,9 @@ pub struct Concurrency {
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { requests: default_requests(), streams: default_streams() }
+        Self {
+            requests: default_requests(),
+            streams: default_streams(),
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::secret_ref::SecretKeyRef;
 
 /// Tokens of a request above which the long-context route is taken unless said otherwise.
-pub const DEFAULT_LONG_CONTEXT_THRESHOLD: u32 = 60_000;
+const DEFAULT_LONG_CONTEXT_THRESHOLD: u32 = 60_000;
 
 fn default_threshold() -> u32 {
     DEFAULT_LONG_CONTEXT_THRESHOLD
@@ -37,7 +37,10 @@ pub struct Models {
 #[serde(rename_all = "camelCase")]
 pub struct Provider {
     /// Name of the provider, unique in the organization; the part before the slash in provider/model.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Protocol of the service.
     #[serde(rename = "type")]
@@ -92,7 +95,10 @@ pub struct ProviderCredentials {
 #[serde(rename_all = "camelCase")]
 pub struct Model {
     /// Name that the provider knows the model by; the part after the slash in provider/model.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:@/-]*$"))]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:@/-]*$")
+    )]
     pub name: String,
     /// What the model costs; needed where a budget states a cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,26 +123,41 @@ pub struct ModelPrices {
 pub struct Routes {
     /// Requests that match no other route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$")))]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$"))
+    )]
     pub default: Vec<String>,
     /// Small helper requests of an agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$")))]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$"))
+    )]
     pub background: Vec<String>,
     /// Requests that ask for extended thinking.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$")))]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$"))
+    )]
     pub think: Vec<String>,
     /// Requests longer than a threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long_context: Option<LongContextRoute>,
     /// Requests with a web search tool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$")))]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$"))
+    )]
     pub web_search: Vec<String>,
     /// Requests with images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$")))]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$"))
+    )]
     pub image: Vec<String>,
 }
 
@@ -149,7 +170,10 @@ pub struct LongContextRoute {
     #[schemars(range(min = 1000, max = 10000000))]
     pub threshold: u32,
     /// Ordered list of provider/model, first healthy one taken.
-    #[schemars(length(min = 1, max = 8), inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$")))]
+    #[schemars(
+        length(min = 1, max = 8),
+        inner(length(min = 3, max = 192), regex(pattern = r"^[a-z0-9-]+/.+$"))
+    )]
     pub models: Vec<String>,
 }
 

@@ -40,7 +40,9 @@ pub struct EgressRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        regex(
+            pattern = r"^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+        )
     )]
     pub host: Option<String>,
     /// Permitted TCP ports. Empty permits all.
@@ -93,7 +95,10 @@ pub enum SelectorOperator {
 
 impl From<&NamespaceSelector> for LabelSelector {
     fn from(selector: &NamespaceSelector) -> Self {
-        let expressions = selector.match_expressions.iter().map(LabelSelectorRequirement::from);
+        let expressions = selector
+            .match_expressions
+            .iter()
+            .map(LabelSelectorRequirement::from);
         Self {
             match_labels: (!selector.match_labels.is_empty())
                 .then(|| selector.match_labels.clone()),

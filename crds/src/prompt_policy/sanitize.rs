@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest checked text, in characters, unless said otherwise.
-pub const DEFAULT_MAX_LENGTH: u32 = 32_768;
+const DEFAULT_MAX_LENGTH: u32 = 32_768;
 
 fn default_rules() -> Vec<InjectionRule> {
     InjectionRule::ALL.to_vec()
