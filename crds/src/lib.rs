@@ -13,6 +13,7 @@ pub mod names;
 pub mod organization;
 pub mod prompt_policy;
 pub mod quantity;
+mod rules;
 pub mod secret_ref;
 pub mod tenant_config;
 

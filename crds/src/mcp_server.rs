@@ -43,6 +43,8 @@ fn default_replicas() -> u32 {
     namespaced,
     status = "McpServerStatus",
     derive = "PartialEq",
+    validation = Rule::new(r#"self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')"#)
+        .message("metadata.name must be a DNS-1035 label of at most 40 characters: Service names and tool prefixes are made from it"),
     doc = "An MCP server of an organization: remote, or run in the organization's namespace.",
     printcolumn(
         name = "READY",
@@ -82,6 +84,18 @@ fn default_replicas() -> u32 {
         priority = 1
     )
 )]
+#[x_kube(validation = Rule::new(r#"[has(self.remote), has(self.container), has(self.stdio)].filter(present, present).size() == 1"#)
+    .message("exactly one of remote, container and stdio is required"))]
+#[x_kube(validation = Rule::new(r#"!has(self.remote) || !has(self.resources)"#)
+    .message("resources are of servers in the cluster, not of remote ones").field_path(".resources"))]
+#[x_kube(validation = Rule::new(r#"!has(self.remote) || self.replicas == 1"#)
+    .message("replicas are of servers in the cluster, not of remote ones").field_path(".replicas"))]
+#[x_kube(validation = Rule::new(r#"!has(self.stdio) || !has(self.auth)"#)
+    .message("auth is sent over HTTP: a stdio server takes its credentials from env").field_path(".auth"))]
+#[x_kube(validation = Rule::new(r#"!has(self.auth) || self.credentialScope != 'User' || !(has(self.auth.bearer) || (has(self.auth.headers) && self.auth.headers.size() > 0))"#)
+    .message("credentialScope User needs oauth or tokenExchange: a Secret holds one credential for everybody").field_path(".credentialScope"))]
+#[x_kube(validation = Rule::new(r#"!has(self.auth) || !has(self.auth.tokenExchange) || self.credentialScope == 'User'"#)
+    .message("tokenExchange yields a token of the user: it needs credentialScope User").field_path(".credentialScope"))]
 #[serde(rename_all = "camelCase")]
 pub struct McpServerSpec {
     /// A server that runs elsewhere, by its URL.

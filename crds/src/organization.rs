@@ -24,6 +24,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
 use crate::quantity::ResourceList;
 
 /// What an organization is, and what it may use.
@@ -37,6 +38,8 @@ use crate::quantity::ResourceList;
     category = "agentapi",
     status = "OrganizationStatus",
     derive = "PartialEq",
+    validation = Rule::new(r#"self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$')"#)
+        .message("metadata.name must be a DNS-1123 label of at most 40 characters: the names org-<name> and tenant-<name> are made from it"),
     doc = "A tenant of the platform: a team or customer whose agents use tools, models and prompts, isolated from all others.",
     printcolumn(
         name = "READY",
@@ -75,6 +78,8 @@ use crate::quantity::ResourceList;
         priority = 1
     )
 )]
+#[x_kube(validation = rules::immutable("tenantId", "tenantId", "the database knows the tenant by it"))]
+#[x_kube(validation = rules::immutable("namespace", "__namespace__", "everything of the organization lives in it"))]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationSpec {
     /// Name for people. Default: the resource's name.
@@ -94,6 +99,8 @@ pub struct OrganizationSpec {
         length(min = 1, max = 63),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
+    #[x_kube(validation = Rule::new(r#"!self.matches('^(default|kube-.*|agentapi-.*)$')"#)
+    .message("must not be a namespace of Kubernetes or of the platform").reason(Reason::FieldValueForbidden))]
     pub namespace: Option<String>,
     /// Who administers the organization's namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,10 +123,13 @@ pub struct OrganizationSpec {
     /// Prefixes that images must start with, for example registry.example.com/team/. Empty allows all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)))]
+    #[x_kube(validation = Rule::new(r#"self.all(r, r.matches('^[a-z0-9]([a-z0-9._:/-]*)$'))"#)
+    .message("an image prefix is a registry's host with an optional path, in lower case and without a scheme"))]
     pub registries: Vec<String>,
     /// Secrets of the organization's namespace with which its workloads pull images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub image_pull_secrets: Vec<ImagePullSecret>,
     /// What the organization may reach, and who may reach its workloads.
     #[serde(default, skip_serializing_if = "Network::is_default")]
@@ -145,6 +155,7 @@ pub struct OrganizationSpec {
     /// Webhooks that receive the organization's events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub event_sinks: Vec<EventSink>,
     /// Refuses every request of the organization while true. Nothing is deleted.
     #[serde(default)]

@@ -65,6 +65,7 @@ pub struct PromptPolicySpec {
     /// Values that the template finds under vars.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub variables: Vec<Variable>,
     /// How the text joins what is above it.
     #[serde(default)]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AuthType;
+use crate::rules;
 use crate::secret_ref::{ClientRef, SecretKeyRef};
 
 /// Whose credentials are sent to a server.
@@ -19,6 +20,8 @@ pub enum CredentialScope {
 
 /// How the gateway authenticates to a server: exactly one of the fields.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"[has(self.bearer), has(self.headers) && self.headers.size() > 0, has(self.oauth), has(self.tokenExchange)].filter(present, present).size() <= 1"#)
+    .message("at most one of bearer, headers, oauth and tokenExchange is possible"))]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
     /// A bearer token from a Secret (RFC 6750).
@@ -27,6 +30,7 @@ pub struct Auth {
     /// Headers whose values come from Secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub headers: Vec<HeaderAuth>,
     /// OAuth 2.0 with an authorization server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +67,8 @@ pub struct BearerAuth {
 
 /// A header whose value comes from a Secret.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"!self.name.lowerAscii().matches('^(host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|keep-alive|accept|cookie|proxy-.*|mcp-.*)$')"#)
+    .message("is a header of the protocol and carries no credential").field_path(".name").reason(Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
 pub struct HeaderAuth {
     /// Name of the header, for example X-Api-Key.
@@ -77,6 +83,16 @@ pub struct HeaderAuth {
 
 /// OAuth 2.0 with an authorization server.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"(self.provider == 'Azure') == has(self.tenant)"#)
+    .message("tenant is needed for Azure, and only there").field_path(".tenant"))]
+#[x_kube(validation = Rule::new(r#"(self.provider == 'Auth0') == has(self.domain)"#)
+    .message("domain is needed for Auth0, and only there").field_path(".domain"))]
+#[x_kube(validation = Rule::new(r#"self.provider != 'Oidc' || has(self.issuer)"#)
+    .message("issuer is needed for Oidc").field_path(".issuer").reason(Reason::FieldValueRequired))]
+#[x_kube(validation = Rule::new(r#"!has(self.issuer) || self.provider in ['Oidc', 'Mcp']"#)
+    .message("issuer is for Oidc and Mcp only: the other providers have their own").field_path(".issuer"))]
+#[x_kube(validation = Rule::new(r#"self.provider == 'Mcp' || has(self.clientRef)"#)
+    .message("clientRef is needed for all providers but Mcp").field_path(".clientRef").reason(Reason::FieldValueRequired))]
 #[serde(rename_all = "camelCase")]
 pub struct OAuthAuth {
     /// Which authorization server, or how it is found.
@@ -84,6 +100,7 @@ pub struct OAuthAuth {
     /// The authorization server's issuer: an absolute http or https URL. For Oidc; optional for Mcp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512))]
+    #[x_kube(validation = rules::issuer_url())]
     pub issuer: Option<String>,
     /// Microsoft Entra tenant: an identifier or a domain. For Azure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +126,7 @@ pub struct OAuthAuth {
     /// Resource that tokens are asked for (RFC 8707): an absolute URL. Default: the server's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = rules::absolute_url())]
     pub resource: Option<String>,
 }
 
@@ -131,10 +149,13 @@ pub enum OAuthProvider {
 
 /// A token exchange (RFC 8693).
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"has(self.audience) || has(self.resource)"#)
+    .message("at least one of audience and resource is required, so that the token is good for this server only"))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenExchangeAuth {
     /// Token endpoint of the authorization server: an absolute http or https URL.
     #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = rules::absolute_url())]
     pub token_endpoint: String,
     /// Client registration with which the gateway authenticates to the token endpoint.
     pub client_ref: ClientRef,
@@ -145,6 +166,7 @@ pub struct TokenExchangeAuth {
     /// Location of the server that the token is for: an absolute URL (RFC 8707).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = rules::absolute_url())]
     pub resource: Option<String>,
     /// Scopes asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

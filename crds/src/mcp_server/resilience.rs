@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// Largest result accepted, in bytes, unless said otherwise.
 const DEFAULT_RESULT_BYTES: u64 = 1024 * 1024;
 /// Largest request forwarded, in bytes, unless said otherwise.
@@ -87,6 +89,7 @@ pub struct Resilience {
     /// Time after which a call is given up, from 1s to 10m.
     #[serde(default = "default_timeout")]
     #[schemars(length(min = 2, max = 24), regex(pattern = crate::duration::PATTERN))]
+    #[x_kube(validation = rules::duration_between("1s", "10m"))]
     pub timeout: String,
     /// How idempotent work is tried again; never after the first byte of an answer.
     #[serde(default)]
@@ -117,6 +120,7 @@ pub struct Retries {
     /// First pause between attempts, from 10ms to 1m; doubles with jitter.
     #[serde(default = "default_backoff")]
     #[schemars(length(min = 2, max = 24), regex(pattern = crate::duration::PATTERN))]
+    #[x_kube(validation = rules::duration_between("10ms", "1m"))]
     pub backoff: String,
 }
 
@@ -140,6 +144,7 @@ pub struct Breaker {
     /// Time for which it is left alone, from 1s to 10m.
     #[serde(default = "default_open_for")]
     #[schemars(length(min = 2, max = 24), regex(pattern = crate::duration::PATTERN))]
+    #[x_kube(validation = rules::duration_between("1s", "10m"))]
     pub open_for: String,
 }
 

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
 use crate::secret_ref::SecretKeyRef;
 
 /// Path of a container's MCP endpoint unless said otherwise.
@@ -15,10 +16,13 @@ fn default_path() -> String {
 
 /// A server that runs elsewhere.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"!has(self.caBundle) || self.url.startsWith('https://')"#)
+    .message("caBundle needs an https URL").field_path(".caBundle"))]
 #[serde(rename_all = "camelCase")]
 pub struct RemoteTarget {
     /// Absolute http or https URL of the MCP endpoint, without user information and fragment.
     #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = rules::absolute_url())]
     pub url: String,
     /// Wire protocol of the server.
     #[serde(default)]
@@ -26,6 +30,10 @@ pub struct RemoteTarget {
     /// PEM certificates trusted for this server in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 64, max = 65536))]
+    #[x_kube(validation = Rule::new(r#"self.matches('^\\s*-----BEGIN CERTIFICATE-----') && self.matches('-----END CERTIFICATE-----\\s*$')"#)
+    .message("must be PEM certificates"))]
+    #[x_kube(validation = Rule::new(r#"!self.contains('PRIVATE KEY')"#)
+    .message("must hold certificates only: it has a private key").reason(Reason::FieldValueForbidden))]
     pub ca_bundle: Option<String>,
 }
 
@@ -60,6 +68,7 @@ pub struct ContainerTarget {
     /// Environment of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<ContainerEnv>,
 }
 
@@ -96,11 +105,14 @@ pub struct StdioTarget {
     /// Environment of each process.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<StdioEnv>,
 }
 
 /// One environment variable of a process: a value, or a key of a Secret.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"has(self.value) != has(self.secretRef)"#)
+    .message("exactly one of value and secretRef is required"))]
 #[serde(rename_all = "camelCase")]
 pub struct StdioEnv {
     /// Name of the variable.

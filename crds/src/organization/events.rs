@@ -3,6 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
 use crate::secret_ref::SecretKeyRef;
 
 /// A webhook that receives signed events (Standard Webhooks).
@@ -17,6 +18,7 @@ pub struct EventSink {
     pub name: String,
     /// Where events are posted: an absolute http or https URL.
     #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = rules::absolute_url())]
     pub url: String,
     /// Signing secret, in the namespace agentapi-credentials.
     pub secret_ref: SecretKeyRef,

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// Claim that names the user unless said otherwise (RFC 7519 section 4.1.2).
 const DEFAULT_USER_CLAIM: &str = "sub";
 /// Claim that names the organization unless said otherwise.
@@ -29,6 +31,10 @@ fn default_service_accounts() -> bool {
 
 /// An RBAC subject (rbac.authorization.k8s.io/v1).
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[x_kube(validation = Rule::new(r#"!self.name.startsWith('system:')"#)
+    .message("names that start with system: are Kubernetes' own and never administer or view an organization").field_path(".name").reason(Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new(r#"(self.kind == 'ServiceAccount') == has(self.__namespace__)"#)
+    .message("a ServiceAccount needs a namespace, a User or Group has none").field_path(".namespace"))]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
     /// User, Group or ServiceAccount.
@@ -65,6 +71,7 @@ pub struct Identity {
     /// Token issuers the organization trusts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["issuer".into()]))]
     pub issuers: Vec<Issuer>,
     /// Whether tokens with audience agentapi of service accounts in the organization's own namespace are accepted.
     #[serde(default = "default_service_accounts")]
@@ -82,18 +89,26 @@ impl Default for Identity {
 
 /// One issuer of JSON Web Tokens (OpenID Connect or OAuth 2.0).
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"!(has(self.jwksUri) && has(self.jwks))"#)
+    .message("at most one of jwksUri and jwks; without both the issuer's discovery document is asked").field_path(".jwks"))]
 #[serde(rename_all = "camelCase")]
 pub struct Issuer {
     /// Exact value of the iss claim: an absolute http or https URL.
     #[schemars(length(min = 8, max = 512))]
+    #[x_kube(validation = rules::issuer_url())]
     pub issuer: String,
     /// URL of the issuer's JSON Web Key Set (RFC 7517). Without this and jwks, the issuer's discovery document is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = rules::absolute_url())]
     pub jwks_uri: Option<String>,
     /// The JSON Web Key Set itself, as JSON text with public keys only. Excludes jwksUri.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 65536))]
+    #[x_kube(validation = Rule::new(r#"self.matches('^\\s*[{]') && self.matches('"keys"\\s*:\\s*\\[')"#)
+    .message("must be a JSON Web Key Set: a JSON object with an array of keys"))]
+    #[x_kube(validation = Rule::new(r#"!self.matches('"(d|p|q|dp|dq|qi|oth|k)"\\s*:')"#)
+    .message("must hold public keys only: it has a private or symmetric key parameter").reason(Reason::FieldValueForbidden))]
     pub jwks: Option<String>,
     /// Accepted values of the aud claim; a token needs one of them.
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 256)))]
@@ -114,14 +129,17 @@ pub struct ClaimPaths {
     /// Path of the user's identifier. Default sub.
     #[serde(default = "default_user_claim")]
     #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = rules::claim_path())]
     pub user: String,
     /// Path of the organization's identifier. Default org_id.
     #[serde(default = "default_organization_claim")]
     #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = rules::claim_path())]
     pub organization: String,
     /// Path of the roles, a string or a list of strings. Default roles.
     #[serde(default = "default_roles_claim")]
     #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = rules::claim_path())]
     pub roles: String,
 }
 

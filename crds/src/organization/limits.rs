@@ -3,6 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
 use crate::quantity::ResourceList;
 
 /// Open sessions of a user unless said otherwise.
@@ -72,6 +73,8 @@ pub struct ContainerDefaults {
 
 /// Bounds on agent sessions.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"duration(self.idleTimeout) <= duration(self.maxLifetime)"#)
+    .message("idleTimeout must not exceed maxLifetime").field_path(".idleTimeout"))]
 #[serde(rename_all = "camelCase")]
 pub struct Sessions {
     /// Most sessions that a user may have open.
@@ -81,10 +84,12 @@ pub struct Sessions {
     /// Time without a request after which a session ends, for example 30m.
     #[serde(default = "default_idle_timeout")]
     #[schemars(length(min = 2, max = 24), regex(pattern = crate::duration::PATTERN))]
+    #[x_kube(validation = rules::duration_between("1s", "720h"))]
     pub idle_timeout: String,
     /// Age at which a session ends in any case, for example 24h.
     #[serde(default = "default_max_lifetime")]
     #[schemars(length(min = 2, max = 24), regex(pattern = crate::duration::PATTERN))]
+    #[x_kube(validation = rules::duration_between("1s", "720h"))]
     pub max_lifetime: String,
 }
 

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
 use crate::secret_ref::SecretKeyRef;
 
 /// Tokens of a request above which the long-context route is taken unless said otherwise.
@@ -15,11 +16,16 @@ fn default_threshold() -> u32 {
 
 /// Models that agents may call, and how they are chosen.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"!has(self.routes) || (has(self.providers) && (!has(self.routes.default) || self.routes.default.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.background) || self.routes.background.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.think) || self.routes.think.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.webSearch) || self.routes.webSearch.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.image) || self.routes.image.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.longContext) || self.routes.longContext.models.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))))"#)
+    .message("every route must name a provider/model that providers declares").field_path(".routes"))]
+#[x_kube(validation = Rule::new(r#"!has(self.budgets) || !((has(self.budgets.organization) && has(self.budgets.organization.cost)) || (has(self.budgets.user) && has(self.budgets.user.cost)) || (has(self.budgets.session) && has(self.budgets.session.cost))) || !has(self.providers) || self.providers.all(p, p.models.all(m, has(m.prices)))"#)
+    .message("a budget with a cost needs prices on every model").field_path(".budgets"))]
 #[serde(rename_all = "camelCase")]
 pub struct Models {
     /// Where models are served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub providers: Vec<Provider>,
     /// Which model serves which kind of request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +40,12 @@ pub struct Models {
 
 /// A service that models are called at.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"self.type != 'OpenAiCompatible' || has(self.baseUrl)"#)
+    .message("an OpenAiCompatible provider needs a baseUrl").field_path(".baseUrl").reason(Reason::FieldValueRequired))]
+#[x_kube(validation = Rule::new(r#"self.type.startsWith('Vertex') == has(self.project) && self.type.startsWith('Vertex') == has(self.region)"#)
+    .message("project and region are both needed for the Vertex types, and only there").field_path(".project"))]
+#[x_kube(validation = Rule::new(r#"!has(self.credentials) || !self.credentials.workloadIdentity || self.type.startsWith('Vertex')"#)
+    .message("workloadIdentity is for the Vertex types only").field_path(".credentials"))]
 #[serde(rename_all = "camelCase")]
 pub struct Provider {
     /// Name of the provider, unique in the organization; the part before the slash in provider/model.
@@ -48,6 +60,7 @@ pub struct Provider {
     /// Absolute http or https URL of the service. Needed for OpenAiCompatible; the vendor's own for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 1024))]
+    #[x_kube(validation = rules::absolute_url())]
     pub base_url: Option<String>,
     /// How the gateway authenticates to the service. Absent: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +75,7 @@ pub struct Provider {
     pub region: Option<String>,
     /// Models offered; at least one.
     #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub models: Vec<Model>,
 }
 
@@ -80,6 +94,8 @@ pub enum ProviderType {
 
 /// How the gateway authenticates to a provider: one of the two.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"has(self.secretRef) != self.workloadIdentity"#)
+    .message("exactly one of secretRef and workloadIdentity: true is required"))]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderCredentials {
     /// API key, or Google service-account key for the Vertex types, in the namespace agentapi-credentials.
@@ -194,6 +210,8 @@ pub struct Budgets {
 
 /// Tokens and cost that may be used in a period.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"has(self.tokens) || has(self.cost)"#)
+    .message("at least one of tokens and cost is required"))]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
     /// Calendar period (UTC) after which the budget is full again.

@@ -30,11 +30,15 @@ impl Network {
 
 /// One permitted destination: addresses or a host.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"has(self.cidr) != has(self.host)"#)
+    .message("exactly one of cidr and host is required"))]
 #[serde(rename_all = "camelCase")]
 pub struct EgressRule {
     /// Permitted addresses, for example 203.0.113.0/24. Binds the gateway and the organization's workloads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 4, max = 43))]
+    #[x_kube(validation = Rule::new(r#"isCIDR(self)"#)
+    .message("must be a range of addresses, for example 203.0.113.0/24 or 2001:db8::/32"))]
     pub cidr: Option<String>,
     /// Permitted host name, or *. and a suffix. Binds the gateway's own dialling only: NetworkPolicy cannot express names, and the condition EgressEnforced says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,6 +48,8 @@ pub struct EgressRule {
             pattern = r"^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
         )
     )]
+    #[x_kube(validation = Rule::new(r#"!isIP(self) && !self.matches('^[0-9.]+$')"#)
+    .message("must be a host name; an address goes into cidr, for example 203.0.113.7/32"))]
     pub host: Option<String>,
     /// Permitted TCP ports. Empty permits all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -53,6 +59,8 @@ pub struct EgressRule {
 
 /// Namespaces by their labels; all that is stated must hold.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)"#)
+    .message("an empty selector would admit every namespace: state matchLabels or matchExpressions"))]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSelector {
     /// Labels that a namespace must have.
@@ -67,6 +75,8 @@ pub struct NamespaceSelector {
 
 /// One condition on labels.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(r#"(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)"#)
+    .message("In and NotIn need values, Exists and DoesNotExist have none").field_path(".values"))]
 #[serde(rename_all = "camelCase")]
 pub struct SelectorRequirement {
     /// Label that the condition is about.

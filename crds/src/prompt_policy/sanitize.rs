@@ -25,6 +25,7 @@ pub struct Sanitize {
     /// Built-in rules that are on. Default: all ten.
     #[serde(default = "default_rules")]
     #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub rules: Vec<InjectionRule>,
     /// Further regular expressions that count as findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,0 +1,49 @@
+//! CEL rules that several fields share.
+//!
+//! Both the API server and kube-cel evaluate them, so they use only functions
+//! on which the two agree. `url(…).getScheme()` is not one: kube-cel takes
+//! `http://localhost` for a path.
+
+use kube::core::{Reason, Rule};
+
+/// Scheme, host without user information, and optional port of an absolute URL.
+const AUTHORITY: &str = r"^https?://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?";
+
+/// An absolute http or https URL without user information and fragment.
+pub(crate) fn absolute_url() -> Rule {
+    Rule::new(format!(r"isURL(self) && self.matches('{AUTHORITY}([/?][^#\\s]*)?$')"))
+        .message("must be an absolute http or https URL without user information and fragment")
+}
+
+/// An issuer identifier: an absolute URL without query and fragment (RFC 8414 section 2).
+pub(crate) fn issuer_url() -> Rule {
+    Rule::new(format!(r"isURL(self) && self.matches('{AUTHORITY}(/[^?#\\s]*)?$')")).message(
+        "must be an absolute http or https URL without user information, query and fragment",
+    )
+}
+
+/// A duration between two others, ends included.
+pub(crate) fn duration_between(least: &str, most: &str) -> Rule {
+    Rule::new(format!(
+        "duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
+    ))
+    .message(format!("must be from {least} to {most}").as_str())
+}
+
+/// A field of `self` that may be neither set, unset nor changed after creation.
+/// `cel_name` is the field's name as CEL writes it (reserved words are escaped).
+pub(crate) fn immutable(name: &str, cel_name: &str, why: &str) -> Rule {
+    Rule::new(format!(
+        "has(self.{cel_name}) == has(oldSelf.{cel_name}) && \
+         (!has(self.{cel_name}) || self.{cel_name} == oldSelf.{cel_name})"
+    ))
+    .message(format!("{name} is immutable, set and unset included: {why}").as_str())
+    .field_path(format!(".{name}"))
+    .reason(Reason::FieldValueForbidden)
+}
+
+/// Dotted path into a token's claims.
+pub(crate) fn claim_path() -> Rule {
+    Rule::new(r"self.matches('^[^.\\s]+([.][^.\\s]+)*$')")
+        .message("must be a claim, or claims joined by dots, without spaces")
+}
