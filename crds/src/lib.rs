@@ -7,6 +7,7 @@
 #![allow(unreachable_pub)]
 
 pub mod conditions;
+pub mod definition;
 pub mod duration;
 pub mod mcp_server;
 pub mod names;
