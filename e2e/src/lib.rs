@@ -1,1 +1,13 @@
-//! placeholder
+//! What the tests of the whole platform share.
+//!
+//! - [`blackbox`]: one suite of the HTTP surface, run against the embedded mode and against the cluster.
+//! - [`client`]: requests over real HTTP, nothing hidden.
+//! - [`issuer`]: an identity provider of the test's own.
+//! - [`program`]: the platform's programs as child processes.
+//! - [`transcript`]: what was answered, without what differs from run to run.
+
+pub mod blackbox;
+pub mod client;
+pub mod issuer;
+pub mod program;
+pub mod transcript;
