@@ -35,7 +35,7 @@ pub fn all() -> Result<Vec<Value>, DefinitionError> {
 pub fn files() -> Result<Vec<(String, String)>, DefinitionError> {
     let file = |definition: Value| {
         let plural = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
-        Ok((format!("{plural}.yaml"), format!("{HEADER}{}", serde_yaml::to_string(&definition)?)))
+        Ok((format!("{plural}.yaml"), format!("{HEADER}{}", quote_booleans(&serde_yaml::to_string(&definition)?))))
     };
     all()?.into_iter().map(file).collect()
 }
@@ -92,4 +92,21 @@ fn tidy(schema: &mut Value) {
 fn whole_number(value: &Value) -> Option<Value> {
     let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
     Some(Value::from(number as i64))
+}
+
+/// Quotes plain scalars that are strings in YAML 1.2 and booleans in YAML 1.1,
+/// by which kubectl and Helm read (`Off` is one of ours).
+fn quote_booleans(yaml: &str) -> String {
+    const BOOLEANS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+    let quote = |line: &str| {
+        let start = line.rfind([':', '-']).map_or(0, |separator| separator + 1);
+        let (key, value) = line.split_at(start);
+        let scalar = value.trim_start();
+        if value.starts_with(' ') && BOOLEANS.contains(&scalar.to_ascii_lowercase().as_str()) {
+            format!("{key} '{scalar}'\n")
+        } else {
+            format!("{line}\n")
+        }
+    };
+    yaml.lines().map(quote).collect()
 }

@@ -47,3 +47,24 @@ pub(crate) fn claim_path() -> Rule {
     Rule::new(r"self.matches('^[^.\\s]+([.][^.\\s]+)*$')")
         .message("must be a claim, or claims joined by dots, without spaces")
 }
+
+/// Every entry of a route is a `provider/model` that `providers` declares.
+/// One rule a route: the cost of all six together exceeds the budget of one.
+pub(crate) fn declared_models(route: &str, list: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.routes) || !has(self.routes.{route}) || (has(self.providers) && \
+         self.{list}.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name))))"
+    ))
+    .message(format!("route {route} must name a provider/model that providers declares").as_str())
+    .field_path(format!(".routes.{route}"))
+}
+
+/// A budget that states a cost can be held only where every model has prices.
+pub(crate) fn priced_models(scope: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.budgets) || !has(self.budgets.{scope}) || !has(self.budgets.{scope}.cost) || \
+         !has(self.providers) || self.providers.all(p, p.models.all(m, has(m.prices)))"
+    ))
+    .message(format!("the {scope} budget has a cost: every model needs prices").as_str())
+    .field_path(format!(".budgets.{scope}.cost"))
+}

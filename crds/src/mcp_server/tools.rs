@@ -33,7 +33,7 @@ pub struct Tools {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128), inner(length(min = 1, max = 128)))]
     pub require_approval: Vec<String>,
-    /// What happens when a tool's definition differs from its approved digest.
+    /// What happens when a tool's definition differs from its approved digest. Quote "Off": kubectl reads a bare Off as false.
     #[serde(default)]
     pub pin: PinMode,
     /// Approved definitions: tool to digest, as status.digests shows them.

@@ -16,10 +16,15 @@ fn default_threshold() -> u32 {
 
 /// Models that agents may call, and how they are chosen.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[x_kube(validation = Rule::new(r#"!has(self.routes) || (has(self.providers) && (!has(self.routes.default) || self.routes.default.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.background) || self.routes.background.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.think) || self.routes.think.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.webSearch) || self.routes.webSearch.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.image) || self.routes.image.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))) && (!has(self.routes.longContext) || self.routes.longContext.models.all(r, self.providers.exists(p, p.models.exists(m, r == p.name + '/' + m.name)))))"#)
-    .message("every route must name a provider/model that providers declares").field_path(".routes"))]
-#[x_kube(validation = Rule::new(r#"!has(self.budgets) || !((has(self.budgets.organization) && has(self.budgets.organization.cost)) || (has(self.budgets.user) && has(self.budgets.user.cost)) || (has(self.budgets.session) && has(self.budgets.session.cost))) || !has(self.providers) || self.providers.all(p, p.models.all(m, has(m.prices)))"#)
-    .message("a budget with a cost needs prices on every model").field_path(".budgets"))]
+#[x_kube(validation = rules::declared_models("default", "routes.default"))]
+#[x_kube(validation = rules::declared_models("background", "routes.background"))]
+#[x_kube(validation = rules::declared_models("think", "routes.think"))]
+#[x_kube(validation = rules::declared_models("webSearch", "routes.webSearch"))]
+#[x_kube(validation = rules::declared_models("image", "routes.image"))]
+#[x_kube(validation = rules::declared_models("longContext", "routes.longContext.models"))]
+#[x_kube(validation = rules::priced_models("organization"))]
+#[x_kube(validation = rules::priced_models("user"))]
+#[x_kube(validation = rules::priced_models("session"))]
 #[serde(rename_all = "camelCase")]
 pub struct Models {
     /// Where models are served.
