@@ -6,6 +6,7 @@
 // KubeSchema copies every struct, with its visibility, into a function body.
 #![allow(unreachable_pub)]
 
+pub mod admission;
 pub mod conditions;
 pub mod definition;
 pub mod duration;
@@ -14,6 +15,7 @@ pub mod names;
 pub mod organization;
 pub mod prompt_policy;
 pub mod quantity;
+pub mod rule_cases;
 mod rules;
 pub mod secret_ref;
 pub mod tenant_config;
