@@ -3,11 +3,15 @@
 //! - [`blackbox`]: one suite of the HTTP surface, run against the embedded mode and against the cluster.
 //! - [`client`]: requests over real HTTP, nothing hidden.
 //! - [`issuer`]: an identity provider of the test's own.
+//! - [`mcp`]: an MCP client that keeps the bytes.
+//! - [`peers`]: real MCP servers and a real identity provider.
 //! - [`program`]: the platform's programs as child processes.
 //! - [`transcript`]: what was answered, without what differs from run to run.
 
 pub mod blackbox;
 pub mod client;
 pub mod issuer;
+pub mod mcp;
+pub mod peers;
 pub mod program;
 pub mod transcript;

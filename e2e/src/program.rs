@@ -25,15 +25,9 @@ impl Program {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Self> {
-        let mut child = Command::new(executable)
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{} could not be started", executable.display()))?;
-        let output = child
+        let mut program = Self::spawn(executable, arguments, environment)?;
+        let output = program
+            .child
             .stdout
             .take()
             .context("the program has no standard output")?;
@@ -49,7 +43,7 @@ impl Program {
                 executable.display()
             )
         };
-        let address = tokio::time::timeout(START_LIMIT, ready)
+        program.address = tokio::time::timeout(START_LIMIT, ready)
             .await
             .with_context(|| {
                 format!(
@@ -59,7 +53,27 @@ impl Program {
             })??;
         // Whatever else is printed must be read, or the program would block on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { address, child })
+        Ok(program)
+    }
+
+    /// Starts a program that does not say when it is ready; its `address` is empty.
+    pub fn spawn(
+        executable: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let child = Command::new(executable)
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} could not be started", executable.display()))?;
+        Ok(Self {
+            address: String::new(),
+            child,
+        })
     }
 
     /// The process id.
