@@ -2,6 +2,8 @@
 //!
 //! - [`blackbox`]: one suite of the HTTP surface, run against the embedded mode and against the cluster.
 //! - [`client`]: requests over real HTTP, nothing hidden.
+//! - [`cluster`]: the cluster of this test run, through kubectl.
+//! - [`eventually`]: waiting for a condition instead of for a clock.
 //! - [`issuer`]: an identity provider of the test's own.
 //! - [`mcp`]: an MCP client that keeps the bytes.
 //! - [`peers`]: real MCP servers and a real identity provider.
@@ -10,6 +12,8 @@
 
 pub mod blackbox;
 pub mod client;
+pub mod cluster;
+pub mod eventually;
 pub mod issuer;
 pub mod mcp;
 pub mod peers;
