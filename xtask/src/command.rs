@@ -70,7 +70,10 @@ impl Run {
     /// # Errors
     /// When the program is missing or ends with another code than zero.
     pub(crate) fn show(mut self) -> Result<()> {
-        let status = self.command.status().map_err(|error| self.not_started(error))?;
+        let status = self
+            .command
+            .status()
+            .map_err(|error| self.not_started(error))?;
         if !status.success() {
             bail!("`{}` failed ({status})", self.line());
         }
@@ -83,15 +86,23 @@ impl Run {
     /// As [`Run::show`]; the error carries the end of the program's output.
     pub(crate) fn output(mut self) -> Result<String> {
         self.command
-            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if self.input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = self.command.spawn().map_err(|error| self.not_started(error))?;
+        let mut child = self
+            .command
+            .spawn()
+            .map_err(|error| self.not_started(error))?;
         if let (Some(input), Some(mut stdin)) = (self.input.take(), child.stdin.take()) {
             match stdin.write_all(&input) {
                 // A program that ends early says why itself.
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                    return Err(error).with_context(|| format!("cannot write to `{}`", self.line()));
+                    return Err(error)
+                        .with_context(|| format!("cannot write to `{}`", self.line()));
                 }
                 _ => {}
             }
@@ -102,8 +113,17 @@ impl Run {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            let text = if stderr.trim().is_empty() { &stdout } else { &*stderr };
-            bail!("`{}` failed ({})\n{}", self.line(), output.status, tail(text, TAIL));
+            let text = if stderr.trim().is_empty() {
+                &stdout
+            } else {
+                &*stderr
+            };
+            bail!(
+                "`{}` failed ({})\n{}",
+                self.line(),
+                output.status,
+                tail(text, TAIL)
+            );
         }
         Ok(stdout)
     }
@@ -159,7 +179,10 @@ mod tests {
 
     #[test]
     fn a_failing_program_is_reported_with_its_own_words() {
-        let error = Run::new("sh").args(["-c", "echo why >&2; exit 3"]).quiet().unwrap_err();
+        let error = Run::new("sh")
+            .args(["-c", "echo why >&2; exit 3"])
+            .quiet()
+            .unwrap_err();
         assert!(error.to_string().ends_with("why"), "{error}");
     }
 

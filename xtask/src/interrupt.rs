@@ -31,7 +31,9 @@ pub(crate) fn install() -> Result<()> {
 
 /// Whether the user asked to stop.
 pub(crate) fn requested() -> bool {
-    INTERRUPTED.get().is_some_and(|flag| flag.load(Ordering::SeqCst))
+    INTERRUPTED
+        .get()
+        .is_some_and(|flag| flag.load(Ordering::SeqCst))
 }
 
 /// Fails when the user asked to stop.

@@ -1,7 +1,7 @@
 //! Set-up, tests, generated files, the local control plane and CI of AgentAPI.
 
 mod arguments;
-mod ci;
+mod cargo;
 mod cluster;
 mod command;
 mod generate;
@@ -13,7 +13,6 @@ mod process;
 mod progress;
 mod random;
 mod state;
-mod test;
 mod wait;
 mod workspace;
 
@@ -29,8 +28,6 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Cluster { action } => cluster::execute(&workspace, &action),
         Task::Generate { check } => generate::execute(&workspace, check),
-        Task::Test(options) => test::execute(&workspace, &options),
-        Task::Ci => ci::execute(&workspace),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,8 +25,18 @@ struct Memory {
     ports: BTreeMap<String, u16>,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    /// In the order they were started.
     #[serde(default)]
-    processes: BTreeMap<String, Identity>,
+    processes: Vec<Recorded>,
+}
+
+/// A program that was started here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) identity: Identity,
+    stop: StopSignal,
 }
 
 /// An opened state directory. Only one command at a time has it open.
@@ -138,14 +148,19 @@ impl State {
     /// # Errors
     /// When /proc cannot be read.
     pub(crate) fn runs(&self, name: &str) -> Result<bool> {
-        match self.memory.processes.get(name) {
-            Some(identity) => identity.is_alive(),
+        match self
+            .memory
+            .processes
+            .iter()
+            .find(|recorded| recorded.name == name)
+        {
+            Some(recorded) => recorded.identity.is_alive(),
             None => Ok(false),
         }
     }
 
-    /// The processes recorded here, running or not.
-    pub(crate) fn processes(&self) -> &BTreeMap<String, Identity> {
+    /// The programs recorded here, running or not, in the order of their start.
+    pub(crate) fn processes(&self) -> &[Recorded] {
         &self.memory.processes
     }
 
@@ -157,35 +172,60 @@ impl State {
     pub(crate) fn start(&mut self, daemon: &Daemon, mut ready: impl FnMut() -> bool) -> Result<()> {
         let log = self.log(daemon.name);
         let identity = daemon.start(&log)?;
-        self.memory.processes.insert(daemon.name.to_owned(), identity.clone());
+        self.memory
+            .processes
+            .retain(|recorded| recorded.name != daemon.name);
+        self.memory.processes.push(Recorded {
+            name: daemon.name.to_owned(),
+            identity: identity.clone(),
+            stop: daemon.stop,
+        });
         self.save()?;
         progress::step(&format!("{} (pid {})", daemon.name, identity.pid()), || {
-            wait::until(&format!("{} becoming ready", daemon.name), START_WAIT, || {
-                if !identity.is_alive()? {
-                    anyhow::bail!("{}", ended(daemon.name, &log));
-                }
-                Ok(ready().then_some(()))
+            wait::until(
+                &format!("{} becoming ready", daemon.name),
+                START_WAIT,
+                || {
+                    if !identity.is_alive()? {
+                        anyhow::bail!("{}", ended(daemon.name, &log));
+                    }
+                    Ok(ready().then_some(()))
+                },
+            )
+            .with_context(|| {
+                format!(
+                    "{} did not start; its log is {}",
+                    daemon.name,
+                    log.display()
+                )
             })
-            .with_context(|| format!("{} did not start; its log is {}", daemon.name, log.display()))
         })
     }
 
-    /// Stops the process recorded under `name`, if it runs.
+    /// Stops the programs that `chosen` picks by name, the last started first.
     ///
     /// # Errors
-    /// When it cannot be stopped or forgotten.
-    pub(crate) fn stop(&mut self, name: &str) -> Result<()> {
-        let Some(identity) = self.memory.processes.get(name) else {
-            return Ok(());
-        };
-        let signal = if name == crate::cluster::POSTGRES {
-            StopSignal::Interrupt
-        } else {
-            StopSignal::Terminate
-        };
-        identity.stop(signal).with_context(|| format!("cannot stop {name}"))?;
-        self.memory.processes.remove(name);
-        self.save()
+    /// When one cannot be stopped or forgotten.
+    pub(crate) fn stop(&mut self, chosen: impl Fn(&str) -> bool) -> Result<()> {
+        for index in (0..self.memory.processes.len()).rev() {
+            let Some(recorded) = self
+                .memory
+                .processes
+                .get(index)
+                .filter(|recorded| chosen(&recorded.name))
+            else {
+                continue;
+            };
+            if recorded.identity.is_alive()? {
+                progress::step(&format!("stop {}", recorded.name), || {
+                    recorded.identity.stop(recorded.stop)
+                })
+                .with_context(|| format!("cannot stop {}", recorded.name))?;
+            }
+            self.memory.processes.remove(index);
+            self.save()?;
+        }
+        Ok(())
     }
 
     /// Writes the memory so that a crash leaves either the old or the new one.
@@ -208,30 +248,42 @@ impl State {
 
 /// What to say about a program that ended by itself.
 pub(crate) fn ended(name: &str, log: &Path) -> String {
-    format!("{name} ended; the end of {}:\n{}", log.display(), process::log_tail(log))
+    format!(
+        "{name} ended; the end of {}:\n{}",
+        log.display(),
+        process::log_tail(log)
+    )
 }
 
 fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut told = false;
-    wait::until("the other command's end", LOCK_WAIT, || match file.try_lock() {
-        Ok(()) => Ok(Some(())),
-        Err(TryLockError::WouldBlock) => {
-            if !told {
-                progress::note("waiting for another `cargo xtask` that works on this cluster");
-                told = true;
+    wait::until("the other command's end", LOCK_WAIT, || {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(())),
+            Err(TryLockError::WouldBlock) => {
+                if !told {
+                    progress::note("waiting for another `cargo xtask` that works on this cluster");
+                    told = true;
+                }
+                Ok(None)
             }
-            Ok(None)
+            Err(TryLockError::Error(error)) => {
+                Err(error).context("cannot lock the state directory")
+            }
         }
-        Err(TryLockError::Error(error)) => Err(error).context("cannot lock the state directory"),
     })?;
     Ok(file)
 }
 
 fn read(path: &Path) -> Result<Memory> {
     match fs::read(path) {
-        Ok(text) => serde_json::from_slice(&text)
-            .with_context(|| format!("{} is damaged: remove its directory and start again", path.display())),
+        Ok(text) => serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "{} is damaged: remove its directory and start again",
+                path.display()
+            )
+        }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Memory::default()),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }

@@ -13,7 +13,11 @@ const POLL: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When `condition` fails, the time is over, or the user interrupts.
-pub(crate) fn until<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) fn until<T>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(value) = condition()? {

@@ -41,9 +41,8 @@ impl Workspace {
     /// The cluster that `cargo xtask cluster` works on.
     pub(crate) fn cluster_state(&self) -> PathBuf {
         match env::var_os("AGENTAPI_STATE_DIR") {
-            Some(directory) => {
-                env::current_dir().map_or_else(|_| PathBuf::from(&directory), |here| here.join(&directory))
-            }
+            Some(directory) => env::current_dir()
+                .map_or_else(|_| PathBuf::from(&directory), |here| here.join(&directory)),
             None => self.local("cluster"),
         }
     }

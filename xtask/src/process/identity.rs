@@ -35,7 +35,10 @@ impl Identity {
     pub(crate) fn of(pid: u32) -> Result<Option<Self>> {
         let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
             Ok(stat) => stat,
-            Err(error) if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
+            Err(error)
+                if error.kind() == ErrorKind::NotFound
+                    || error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(error).context("cannot read /proc"),
@@ -46,7 +49,8 @@ impl Identity {
         if matches!(state, 'Z' | 'X') {
             return Ok(None);
         }
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("cannot read the boot's id")?;
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .context("cannot read the boot's id")?;
         Ok(Some(Self {
             pid,
             start_time,
@@ -79,7 +83,9 @@ impl Identity {
         let process = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(process) => process,
             Err(Errno::SRCH) => return Ok(()),
-            Err(error) => return Err(error).with_context(|| format!("cannot open process {}", self.pid)),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot open process {}", self.pid));
+            }
         };
         if !self.is_alive()? {
             return Ok(());
@@ -91,7 +97,9 @@ impl Identity {
         for signal in [polite, Signal::KILL] {
             match pidfd_send_signal(&process, signal) {
                 Ok(()) | Err(Errno::SRCH) => {}
-                Err(error) => return Err(error).with_context(|| format!("cannot stop process {}", self.pid)),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot stop process {}", self.pid));
+                }
             }
             if self.ended_within(PATIENCE)? {
                 return Ok(());

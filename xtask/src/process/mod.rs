@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use identity::Identity;
-pub(crate) use user::User;
+pub(crate) use user::{User, is_root};
 
 /// How a program is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum StopSignal {
     /// SIGTERM: what most programs drain on.
     Terminate,
@@ -32,6 +33,7 @@ pub(crate) struct Daemon {
     pub(crate) environment: Vec<(&'static str, String)>,
     pub(crate) directory: PathBuf,
     pub(crate) user: Option<User>,
+    pub(crate) stop: StopSignal,
 }
 
 impl Daemon {
@@ -64,7 +66,8 @@ impl Daemon {
         let child = command
             .spawn()
             .with_context(|| format!("cannot start {} ({})", self.name, self.program.display()))?;
-        Identity::of(child.id())?.with_context(|| format!("{} ended at once; see {}", self.name, log.display()))
+        Identity::of(child.id())?
+            .with_context(|| format!("{} ended at once; see {}", self.name, log.display()))
     }
 }
 

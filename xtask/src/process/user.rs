@@ -32,7 +32,9 @@ impl User {
             .iter()
             .find_map(|name| find(&accounts, name))
             .map(Some)
-            .with_context(|| format!("no user of {CANDIDATES:?} in /etc/passwd to run PostgreSQL as"))
+            .with_context(|| {
+                format!("no user of {CANDIDATES:?} in /etc/passwd to run PostgreSQL as")
+            })
     }
 
     /// Makes `command` run as this user, without supplementary groups.
@@ -45,7 +47,8 @@ impl User {
     /// # Errors
     /// When the owner cannot be changed.
     pub(crate) fn own(&self, path: &Path) -> Result<()> {
-        chown(path, Some(self.id), Some(self.group)).with_context(|| format!("cannot give {} away", path.display()))
+        chown(path, Some(self.id), Some(self.group))
+            .with_context(|| format!("cannot give {} away", path.display()))
     }
 
     /// Whether this user may pass through `directory` and everything above it.
@@ -108,7 +111,8 @@ mod tests {
             id: 4_000_000,
             group: 4_000_000,
         };
-        let directory = std::env::temp_dir().join(format!("agentapi-xtask-closed-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("agentapi-xtask-closed-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
         let enters = stranger.can_enter(&directory);

@@ -1,0 +1,219 @@
+//! The platform on a running control plane: custom resources, chart, schema,
+//! operator and gateway.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::kubeconfig::{self, Credential};
+use super::kubectl::Kubectl;
+use super::{Postgres, Redis, control_plane};
+use crate::command::Run;
+use crate::go_tools::HELM;
+use crate::process::{Daemon, StopSignal};
+use crate::state::State;
+use crate::workspace::Workspace;
+use crate::{http, progress};
+
+const NAMESPACE: &str = "agentapi-system";
+const OPERATOR: &str = "agentapi-operator";
+const GATEWAY: &str = "agentapi-gateway";
+/// How long the programs' own credentials last; each `cluster run` makes new
+/// ones.
+const TOKEN_LIFETIME: &str = "720h";
+
+/// Where the running platform answers.
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    pub(crate) gateway: String,
+    pub(crate) gateway_admin: String,
+    pub(crate) operator_admin: String,
+}
+
+/// Everything that `cargo xtask cluster run` starts.
+#[derive(Debug)]
+pub(crate) struct Platform {
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) endpoints: Endpoints,
+}
+
+impl Platform {
+    /// Brings the whole platform up from the programs in `programs`. Operator
+    /// and gateway are started anew, so that they are the ones just built.
+    ///
+    /// # Errors
+    /// The first step that fails.
+    pub(crate) fn up(workspace: &Workspace, state: &mut State, programs: &Path) -> Result<Self> {
+        control_plane::up(workspace, state)?;
+        let postgres = Postgres::up(workspace, state)?;
+        let redis = Redis::up(state)?;
+        HELM.ensure(workspace)?;
+        let kubectl = Kubectl::new(workspace, &state.path("kubeconfig"));
+        progress::step("custom resources", || {
+            apply_custom_resources(workspace, &kubectl)
+        })?;
+        progress::step("chart", || apply_chart(workspace, &kubectl))?;
+        progress::step("database schema", || migrate(programs, &postgres))?;
+        state.stop(|name| name == OPERATOR || name == GATEWAY)?;
+        let operator_admin = start_operator(state, &kubectl, programs)?;
+        let (gateway, gateway_admin) = start_gateway(state, &kubectl, programs, &postgres, &redis)?;
+        Ok(Self {
+            postgres,
+            redis,
+            endpoints: Endpoints {
+                gateway,
+                gateway_admin,
+                operator_admin,
+            },
+        })
+    }
+}
+
+fn apply_custom_resources(workspace: &Workspace, kubectl: &Kubectl) -> Result<()> {
+    let folder = workspace.path("charts/agentapi-crds/templates");
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect()
+        })
+        .with_context(|| {
+            format!(
+                "cannot list {}; run `cargo xtask generate`",
+                folder.display()
+            )
+        })?;
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
+    files.sort();
+    let manifests = files
+        .iter()
+        .map(|file| {
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+        })
+        .collect::<Result<Vec<_>>>()?
+        .join("\n---\n");
+    kubectl.apply(manifests.clone())?;
+    kubectl.wait_established(manifests)
+}
+
+/// Applies all of the chart but the two Deployments: the programs run on this
+/// machine instead.
+fn apply_chart(workspace: &Workspace, kubectl: &Kubectl) -> Result<()> {
+    let manifests = Run::new(HELM.path(workspace))
+        .args(["template", "agentapi"])
+        .arg(workspace.path("charts/agentapi"))
+        .args(["--namespace", NAMESPACE])
+        .args([
+            "--set",
+            "operator.enabled=false",
+            "--set",
+            "gateway.enabled=false",
+        ])
+        .output()?;
+    kubectl.apply(manifests)
+}
+
+fn migrate(programs: &Path, postgres: &Postgres) -> Result<()> {
+    Run::new(programs.join("agentapi"))
+        .arg("migrate")
+        .env("AGENTAPI_MIGRATION_URL", &postgres.owner_url)
+        .quiet()
+}
+
+fn start_operator(state: &mut State, kubectl: &Kubectl, programs: &Path) -> Result<String> {
+    let admin = state.port_to_listen_on("operator-admin")?;
+    let environment = vec![
+        (
+            "KUBECONFIG",
+            service_account_kubeconfig(state, kubectl, OPERATOR)?,
+        ),
+        ("AGENTAPI_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
+        ("AGENTAPI_PLATFORM_NAMESPACE", NAMESPACE.to_owned()),
+    ];
+    let daemon = host_process(state, OPERATOR, programs, Vec::new(), environment);
+    state.start(&daemon, || http::status(admin, "/ready") == Some(200))?;
+    Ok(format!("http://127.0.0.1:{admin}"))
+}
+
+fn start_gateway(
+    state: &mut State,
+    kubectl: &Kubectl,
+    programs: &Path,
+    postgres: &Postgres,
+    redis: &Redis,
+) -> Result<(String, String)> {
+    let port = state.port_to_listen_on("gateway")?;
+    let admin = state.port_to_listen_on("gateway-admin")?;
+    let url = format!("http://127.0.0.1:{port}");
+    let environment = vec![
+        (
+            "KUBECONFIG",
+            service_account_kubeconfig(state, kubectl, GATEWAY)?,
+        ),
+        ("AGENTAPI_LISTEN", format!("127.0.0.1:{port}")),
+        ("AGENTAPI_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
+        ("AGENTAPI_PUBLIC_URL", url.clone()),
+        ("AGENTAPI_DATABASE_URL", postgres.gateway_url.clone()),
+        ("AGENTAPI_REDIS_URL", redis.url.clone()),
+        (
+            "AGENTAPI_ENCRYPTION_KEYS",
+            format!("local:{}", state.key("encryption")?),
+        ),
+        ("AGENTAPI_PLATFORM_NAMESPACE", NAMESPACE.to_owned()),
+        // The servers that a developer tries are on this machine. This is the
+        // platform's own permission, which no organization can give itself.
+        ("AGENTAPI_OUTBOUND_ALLOW", "127.0.0.0/8".to_owned()),
+    ];
+    let daemon = host_process(
+        state,
+        GATEWAY,
+        programs,
+        vec!["serve".to_owned()],
+        environment,
+    );
+    state.start(&daemon, || http::status(admin, "/ready") == Some(200))?;
+    Ok((url, format!("http://127.0.0.1:{admin}")))
+}
+
+fn host_process(
+    state: &State,
+    name: &'static str,
+    programs: &Path,
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
+) -> Daemon {
+    Daemon {
+        name,
+        program: programs.join(name),
+        arguments,
+        environment,
+        directory: state.path(""),
+        user: None,
+        stop: StopSignal::Terminate,
+    }
+}
+
+/// A kubeconfig that holds what the chart grants to `account`, and nothing
+/// more.
+fn service_account_kubeconfig(
+    state: &mut State,
+    kubectl: &Kubectl,
+    account: &str,
+) -> Result<String> {
+    let token = kubectl.token(NAMESPACE, account, TOKEN_LIFETIME)?;
+    let path = state.path(&format!("{account}.kubeconfig"));
+    let port = state.port("kube-apiserver")?;
+    kubeconfig::write(
+        &path,
+        port,
+        &state.path("pki/ca.crt"),
+        account,
+        &Credential::Token(token),
+    )?;
+    Ok(path.display().to_string())
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask cluster run`: everything, in the foreground.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::Platform;
+use crate::state::{self, Recorded, State};
+use crate::workspace::Workspace;
+use crate::{cargo, interrupt, progress};
+
+const CHECK: Duration = Duration::from_millis(500);
+
+/// Builds and starts everything, prints `ready http://ADDRESS`, and stays
+/// until Ctrl-C unless told to detach.
+///
+/// # Errors
+/// When something cannot be started, or ends while this waits.
+pub(crate) fn execute(workspace: &Workspace, directory: &Path, detach: bool) -> Result<()> {
+    let programs = cargo::build_programs(workspace)?;
+    let mut state = State::open(directory)?;
+    let already = running(&state)?;
+    let outcome = Platform::up(workspace, &mut state, &programs).and_then(|platform| {
+        println!("ready {}", platform.endpoints.gateway);
+        if detach {
+            return Ok(());
+        }
+        progress::note("Ctrl-C stops what this command started");
+        let started = state.processes().to_vec();
+        let logs = state.path("logs");
+        drop(state);
+        stay(directory, &started, &logs)
+    });
+    if detach && outcome.is_ok() {
+        return Ok(());
+    }
+    interrupt::acknowledge();
+    // Opened again: a `cluster down` in another terminal may have been here.
+    let mut state = State::open(directory)?;
+    state.stop(|name| !already.contains(name))?;
+    outcome
+}
+
+fn running(state: &State) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for recorded in state.processes() {
+        if recorded.identity.is_alive()? {
+            names.insert(recorded.name.clone());
+        }
+    }
+    Ok(names)
+}
+
+/// Waits for Ctrl-C, for `cluster down`, or for the death of a process.
+fn stay(directory: &Path, started: &[Recorded], logs: &Path) -> Result<()> {
+    while !interrupt::requested() {
+        for recorded in started {
+            if recorded.identity.is_alive()? {
+                continue;
+            }
+            let now = State::open(directory)?;
+            let still_wanted = now
+                .processes()
+                .iter()
+                .any(|current| current.identity == recorded.identity);
+            if still_wanted {
+                bail!(
+                    "{}",
+                    state::ended(&recorded.name, &logs.join(format!("{}.log", recorded.name)))
+                );
+            }
+            progress::note("stopped by another command");
+            return Ok(());
+        }
+        thread::sleep(CHECK);
+    }
+    Ok(())
+}
