@@ -42,7 +42,10 @@ impl Admission {
     /// Prepares the three kinds. Fails only if the definitions of this build
     /// use what these checks do not know, which the tests exclude.
     pub fn new() -> Result<Self, AdmissionSetupError> {
-        let kinds = definition::all()?.iter().map(Kind::new).collect::<Result<_, _>>()?;
+        let kinds = definition::all()?
+            .iter()
+            .map(Kind::new)
+            .collect::<Result<_, _>>()?;
         Ok(Self { kinds })
     }
 
@@ -80,19 +83,31 @@ impl Admission {
     }
 
     fn kind(&self, manifest: &Value) -> Result<&Kind, FieldError> {
-        let text = |field: &str| manifest.get(field).and_then(Value::as_str).unwrap_or_default();
+        let text = |field: &str| {
+            manifest
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         let (api_version, name) = (text("apiVersion"), text("kind"));
         let found = self.kinds.iter().find(|kind| kind.name == name);
-        let known = || self.kinds.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ");
+        let known = || {
+            self.kinds
+                .iter()
+                .map(|kind| kind.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         match found {
             Some(kind) if kind.api_version == api_version => Ok(kind),
             Some(kind) => Err(FieldError::new(
                 "apiVersion",
                 format!("{name} is of {}, not of `{api_version}`", kind.api_version),
             )),
-            None => {
-                Err(FieldError::new("kind", format!("unknown kind `{name}`: known are {}", known())))
-            }
+            None => Err(FieldError::new(
+                "kind",
+                format!("unknown kind `{name}`: known are {}", known()),
+            )),
         }
     }
 }
@@ -103,14 +118,23 @@ impl Kind {
         let spec = &definition["spec"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = text(&spec["names"]["kind"]);
-        let structure = Node::read(&schema)
-            .map_err(|source| AdmissionSetupError::Schema { kind: name.clone(), source })?;
+        let structure = Node::read(&schema).map_err(|source| AdmissionSetupError::Schema {
+            kind: name.clone(),
+            source,
+        })?;
         let rules = compile_schema(&schema);
         if let Some(error) = rules.compilation_errors().first() {
-            return Err(AdmissionSetupError::Rule { kind: name, message: error.to_string() });
+            return Err(AdmissionSetupError::Rule {
+                kind: name,
+                message: error.to_string(),
+            });
         }
         Ok(Self {
-            api_version: format!("{}/{}", text(&spec["group"]), text(&spec["versions"][0]["name"])),
+            api_version: format!(
+                "{}/{}",
+                text(&spec["group"]),
+                text(&spec["versions"][0]["name"])
+            ),
             namespaced: spec["scope"] == "Namespaced",
             name,
             schema,
@@ -137,13 +161,22 @@ impl Kind {
 
     fn broken_rules(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let outcome = Validator::new().validate_compiled(&self.rules, new, old);
-        let Err(errors) = outcome else { return Vec::new() };
-        errors.into_iter().map(|error| FieldError::new(error.field_path, error.message)).collect()
+        let Err(errors) = outcome else {
+            return Vec::new();
+        };
+        errors
+            .into_iter()
+            .map(|error| FieldError::new(error.field_path, error.message))
+            .collect()
     }
 }
 
 fn refuse_any(errors: Vec<FieldError>) -> Result<(), Vec<FieldError>> {
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
 }
 
 #[cfg(test)]

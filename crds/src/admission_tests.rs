@@ -32,7 +32,10 @@ fn refusal(manifest: &Value) -> Vec<String> {
 
 #[test]
 fn defaults_of_the_schema_are_applied() {
-    let admitted = Admission::new().unwrap().admit(&organization(json!({})), None).unwrap();
+    let admitted = Admission::new()
+        .unwrap()
+        .admit(&organization(json!({})), None)
+        .unwrap();
     assert_eq!(admitted["spec"]["sessions"]["idleTimeout"], "30m");
 }
 
@@ -41,7 +44,9 @@ fn defaults_of_the_schema_equal_those_of_the_rust_types() {
     let admission = Admission::new().unwrap();
     for manifest in [
         organization(json!({})),
-        organization(json!({"identity": {"issuers": [{"issuer": "https://a.example", "audiences": ["a"]}]}})),
+        organization(
+            json!({"identity": {"issuers": [{"issuer": "https://a.example", "audiences": ["a"]}]}}),
+        ),
         server(remote()),
     ] {
         let typed = |manifest: &Value| Resource::from_admitted(manifest.clone()).unwrap();
@@ -146,7 +151,8 @@ fn a_namespace_on_a_cluster_scoped_kind_is_refused() {
 
 #[test]
 fn types_are_checked() {
-    let manifest = organization(json!({"suspended": "yes", "admins": {}, "sessions": {"maxPerUser": 1.5}}));
+    let manifest =
+        organization(json!({"suspended": "yes", "admins": {}, "sessions": {"maxPerUser": 1.5}}));
     let mut errors = refusal(&manifest);
     errors.sort();
     assert_eq!(
@@ -197,7 +203,10 @@ fn items_with_the_same_key_are_refused() {
     let manifest = server(json!({"stdio": {"image": "a", "command": ["b"], "env": [
         {"name": "A", "value": "1"}, {"name": "A", "value": "2"}
     ]}}));
-    assert_eq!(refusal(&manifest), ["spec.stdio.env[1]: is a duplicate: name \"A\""]);
+    assert_eq!(
+        refusal(&manifest),
+        ["spec.stdio.env[1]: is a duplicate: name \"A\""]
+    );
 }
 
 #[test]
@@ -214,13 +223,22 @@ fn an_update_may_not_move_a_resource_to_another_namespace() {
     let old = server(remote());
     let mut new = old.clone();
     new["metadata"]["namespace"] = "org-other".into();
-    let errors = Admission::new().unwrap().admit(&new, Some(&old)).unwrap_err();
-    assert_eq!(errors, [FieldError::new("metadata.namespace", "is immutable")]);
+    let errors = Admission::new()
+        .unwrap()
+        .admit(&new, Some(&old))
+        .unwrap_err();
+    assert_eq!(
+        errors,
+        [FieldError::new("metadata.namespace", "is immutable")]
+    );
 }
 
 #[test]
 fn an_admitted_manifest_is_read_as_its_type() {
-    let resource = Admission::new().unwrap().admit_resource(&server(remote()), None).unwrap();
+    let resource = Admission::new()
+        .unwrap()
+        .admit_resource(&server(remote()), None)
+        .unwrap();
     assert!(
         matches!(&resource, Resource::McpServer(server) if server.spec.replicas == 1),
         "{resource:?}"

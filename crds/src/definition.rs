@@ -13,7 +13,8 @@ use crate::{McpServer, Organization, PromptPolicy};
 pub const DIRECTORY: &str = "charts/agentapi-crds/templates";
 
 /// First lines of every generated file.
-const HEADER: &str = "# Generated from crds/src by `cargo run -p agentapi-crds --bin generate-crds`. Do not edit.\n";
+const HEADER: &str =
+    "# Generated from crds/src by `cargo run -p agentapi-crds --bin generate-crds`. Do not edit.\n";
 
 /// Why a definition cannot be produced.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +29,25 @@ pub enum DefinitionError {
 
 /// The three definitions, as JSON.
 pub fn all() -> Result<Vec<Value>, DefinitionError> {
-    [Organization::crd(), McpServer::crd(), PromptPolicy::crd()].into_iter().map(finish).collect()
+    [Organization::crd(), McpServer::crd(), PromptPolicy::crd()]
+        .into_iter()
+        .map(finish)
+        .collect()
 }
 
 /// File name and content of every definition, as committed under [`DIRECTORY`].
 pub fn files() -> Result<Vec<(String, String)>, DefinitionError> {
     let file = |definition: Value| {
-        let plural = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
-        Ok((format!("{plural}.yaml"), format!("{HEADER}{}", quote_booleans(&serde_yaml::to_string(&definition)?))))
+        let plural = definition["spec"]["names"]["plural"]
+            .as_str()
+            .unwrap_or_default();
+        Ok((
+            format!("{plural}.yaml"),
+            format!(
+                "{HEADER}{}",
+                quote_booleans(&serde_yaml::to_string(&definition)?)
+            ),
+        ))
     };
     all()?.into_iter().map(file).collect()
 }
@@ -60,10 +72,16 @@ fn finish(derived: CustomResourceDefinition) -> Result<Value, DefinitionError> {
 ///   server does not know (it warns of each) go;
 /// - bounds of integers are written as integers, descriptions on one line.
 fn tidy(schema: &mut Value) {
-    let Some(node) = schema.as_object_mut() else { return };
+    let Some(node) = schema.as_object_mut() else {
+        return;
+    };
     node.remove("nullable");
     node.retain(|keyword, value| !(keyword == "default" && value.is_null()));
-    if node.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+    if node
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| format.starts_with("uint"))
+    {
         node.remove("format");
     }
     if node.contains_key("x-kubernetes-int-or-string") {

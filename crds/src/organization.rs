@@ -123,7 +123,7 @@ pub struct OrganizationSpec {
     /// Prefixes that images must start with, for example registry.example.com/team/. Empty allows all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)))]
-    #[x_kube(validation = Rule::new(r#"self.all(r, r.matches('^[a-z0-9]([a-z0-9._:/-]*)$'))"#)
+    #[x_kube(validation = Rule::new(r#"self.all(r, r.matches('^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._/-]*)?$'))"#)
     .message("an image prefix is a registry's host with an optional path, in lower case and without a scheme"))]
     pub registries: Vec<String>,
     /// Secrets of the organization's namespace with which its workloads pull images.

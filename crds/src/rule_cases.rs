@@ -1,5 +1,5 @@
 //! Cases for the CEL rules, as data: each file holds base objects, and for
-//! every rule patches that it accepts and rejects.
+//! every rule changes to them that it accepts and rejects.
 //!
 //! The same files are run through [`crate::admission`] and through a real API
 //! server, so that the two are known to agree.
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::names;
 
 /// One object that a rule accepts or rejects.
 #[derive(Debug, Clone)]
@@ -67,9 +69,17 @@ pub enum RuleCasesError {
         /// Name of the base.
         base: String,
     },
+    /// A pointer leads nowhere in the object it is applied to.
+    #[error("{path}: {pointer} leads nowhere in its base")]
+    Pointer {
+        /// The file.
+        path: PathBuf,
+        /// JSON pointer (RFC 6901).
+        pointer: String,
+    },
 }
 
-/// A case file.
+/// A case file. Bases have metadata and spec; the rest is added.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -85,19 +95,21 @@ struct Rule {
     path: String,
     rule: String,
     base: String,
-    accept: BTreeMap<String, Patch>,
-    reject: BTreeMap<String, Patch>,
+    accept: BTreeMap<String, Change>,
+    reject: BTreeMap<String, Change>,
 }
 
-/// An object as a merge patch (RFC 7396) of the base, and the one it replaces likewise.
+/// An object as changes to the base, and the one it replaces likewise.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Patch {
+struct Change {
     #[serde(default)]
-    patch: Option<Value>,
-    #[serde(default)]
-    old: Option<Value>,
+    set: Settings,
+    old: Option<Settings>,
 }
+
+/// Values by JSON pointer (RFC 6901); null removes.
+type Settings = BTreeMap<String, Value>;
 
 /// Reads all cases of a folder's `*.yaml` files, in the order of their names.
 pub fn load(folder: &Path) -> Result<Vec<RuleCase>, RuleCasesError> {
@@ -108,7 +120,10 @@ pub fn load(folder: &Path) -> Result<Vec<RuleCase>, RuleCasesError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(read_error(folder))? {
         let path = entry.map_err(read_error(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             paths.push(path);
         }
     }
@@ -116,59 +131,73 @@ pub fn load(folder: &Path) -> Result<Vec<RuleCase>, RuleCasesError> {
     let mut cases = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path).map_err(read_error(&path))?;
-        let file: File = serde_yaml::from_str(&text)
-            .map_err(|source| RuleCasesError::Malformed { path: path.clone(), source })?;
-        for rule in &file.rules {
-            let base = file.bases.get(&rule.base).ok_or_else(|| RuleCasesError::NoBase {
+        let file: File =
+            serde_yaml::from_str(&text).map_err(|source| RuleCasesError::Malformed {
                 path: path.clone(),
-                base: rule.base.clone(),
+                source,
             })?;
-            cases.extend(rule.cases(&file.kind, base));
+        for rule in &file.rules {
+            let base = file
+                .bases
+                .get(&rule.base)
+                .ok_or_else(|| RuleCasesError::NoBase {
+                    path: path.clone(),
+                    base: rule.base.clone(),
+                })?;
+            let pointer = |pointer| RuleCasesError::Pointer {
+                path: path.clone(),
+                pointer,
+            };
+            cases.extend(rule.cases(&file.kind, base).map_err(pointer)?);
         }
     }
     Ok(cases)
 }
 
 impl Rule {
-    fn cases(&self, kind: &str, base: &Value) -> Vec<RuleCase> {
-        let case = |verdict: Verdict, name: &str, patch: &Patch| RuleCase {
-            name: format!("{kind} {}: {name}", self.path),
-            kind: kind.to_owned(),
-            path: self.path.clone(),
-            rule: self.rule.clone(),
-            verdict,
-            object: patched(base, patch.patch.as_ref()),
-            old: patch.old.as_ref().map(|old| patched(base, Some(old))),
+    /// The rule's cases, or the pointer that leads nowhere.
+    fn cases(&self, kind: &str, base: &Value) -> Result<Vec<RuleCase>, String> {
+        let case = |verdict: Verdict, name: &str, change: &Change| {
+            Ok(RuleCase {
+                name: format!("{kind} {}: {name}", self.path),
+                kind: kind.to_owned(),
+                path: self.path.clone(),
+                rule: self.rule.clone(),
+                verdict,
+                object: object(kind, base, &change.set)?,
+                old: change
+                    .old
+                    .as_ref()
+                    .map(|old| object(kind, base, old))
+                    .transpose()?,
+            })
         };
-        let accepted = self.accept.iter().map(|(name, patch)| case(Verdict::Accept, name, patch));
-        let rejected = self.reject.iter().map(|(name, patch)| case(Verdict::Reject, name, patch));
+        let accepted = self
+            .accept
+            .iter()
+            .map(|(name, change)| case(Verdict::Accept, name, change));
+        let rejected = self
+            .reject
+            .iter()
+            .map(|(name, change)| case(Verdict::Reject, name, change));
         accepted.chain(rejected).collect()
     }
 }
 
-fn patched(base: &Value, patch: Option<&Value>) -> Value {
+/// The base as an object of that kind with some values set.
+fn object(kind: &str, base: &Value, settings: &Settings) -> Result<Value, String> {
     let mut object = base.clone();
-    if let Some(patch) = patch {
-        merge(&mut object, patch);
-    }
-    object
-}
-
-/// RFC 7396 section 2.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Some(fields) = target.as_object_mut() else { return };
-    for (name, value) in patch {
+    object["apiVersion"] = format!("{}/{}", names::GROUP, names::VERSION).into();
+    object["kind"] = kind.into();
+    for (pointer, value) in settings {
+        let (parent, name) = pointer.rsplit_once('/').ok_or_else(|| pointer.clone())?;
+        let fields = object.pointer_mut(parent).and_then(Value::as_object_mut);
+        let fields = fields.ok_or_else(|| pointer.clone())?;
         if value.is_null() {
             fields.remove(name);
         } else {
-            merge(fields.entry(name.clone()).or_insert(Value::Null), value);
+            fields.insert(name.to_owned(), value.clone());
         }
     }
+    Ok(object)
 }

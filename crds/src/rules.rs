@@ -11,15 +11,18 @@ const AUTHORITY: &str = r"^https?://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:[0-9
 
 /// An absolute http or https URL without user information and fragment.
 pub(crate) fn absolute_url() -> Rule {
-    Rule::new(format!(r"isURL(self) && self.matches('{AUTHORITY}([/?][^#\\s]*)?$')"))
-        .message("must be an absolute http or https URL without user information and fragment")
+    Rule::new(format!(
+        r"isURL(self) && self.matches('{AUTHORITY}([/?][^#\\s]*)?$')"
+    ))
+    .message("must be an absolute http or https URL without user information and fragment")
 }
 
 /// An issuer identifier: an absolute URL without query and fragment (RFC 8414 section 2).
 pub(crate) fn issuer_url() -> Rule {
-    Rule::new(format!(r"isURL(self) && self.matches('{AUTHORITY}(/[^?#\\s]*)?$')")).message(
-        "must be an absolute http or https URL without user information, query and fragment",
-    )
+    Rule::new(format!(
+        r"isURL(self) && self.matches('{AUTHORITY}(/[^?#\\s]*)?$')"
+    ))
+    .message("must be an absolute http or https URL without user information, query and fragment")
 }
 
 /// A duration between two others, ends included.

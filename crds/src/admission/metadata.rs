@@ -46,7 +46,9 @@ pub(super) fn check(new: &Value, old: Option<&Value>, namespaced: bool) -> Vec<F
         )),
         Some(namespace) if !is_label(namespace) => errors.push(FieldError::new(
             "metadata.namespace",
-            format!("`{namespace}` must be of lower case letters, digits and -, at most {MAX_LABEL}"),
+            format!(
+                "`{namespace}` must be of lower case letters, digits and -, at most {MAX_LABEL}"
+            ),
         )),
         _ => {}
     }
@@ -61,7 +63,9 @@ pub(super) fn check(new: &Value, old: Option<&Value>, namespaced: bool) -> Vec<F
 }
 
 fn text<'a>(manifest: &'a Value, field: &str) -> Option<&'a str> {
-    manifest["metadata"][field].as_str().filter(|text| !text.is_empty())
+    manifest["metadata"][field]
+        .as_str()
+        .filter(|text| !text.is_empty())
 }
 
 fn is_subdomain(name: &str) -> bool {

@@ -100,7 +100,11 @@ impl Node {
     pub(super) fn read(schema: &Value) -> Result<Self, serde_json::Error> {
         let mut schema = schema.clone();
         // Every object has these; definitions of custom resources leave them out.
-        for (name, value_type) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
+        for (name, value_type) in [
+            ("apiVersion", "string"),
+            ("kind", "string"),
+            ("metadata", "object"),
+        ] {
             schema["properties"][name] = json!({"type": value_type});
         }
         serde_json::from_value(schema)
@@ -171,7 +175,9 @@ impl Node {
     }
 
     fn property(&self, name: &str) -> Option<&Self> {
-        self.properties.get(name).or(self.additional_properties.as_deref())
+        self.properties
+            .get(name)
+            .or(self.additional_properties.as_deref())
     }
 
     fn child_path(&self, path: &str, name: &str) -> String {

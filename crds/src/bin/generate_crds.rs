@@ -10,7 +10,9 @@ use std::{env, fs};
 use agentapi_crds::definition;
 
 fn main() -> ExitCode {
-    let directory = env::args().nth(1).unwrap_or_else(|| definition::DIRECTORY.to_owned());
+    let directory = env::args()
+        .nth(1)
+        .unwrap_or_else(|| definition::DIRECTORY.to_owned());
     match generate(&PathBuf::from(&directory)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

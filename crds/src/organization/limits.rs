@@ -3,8 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::rules;
 use crate::quantity::ResourceList;
+use crate::rules;
 
 /// Open sessions of a user unless said otherwise.
 const DEFAULT_SESSIONS_PER_USER: u32 = 1000;

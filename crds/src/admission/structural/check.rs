@@ -39,7 +39,10 @@ impl Node {
 
     fn check_at(&self, path: &str, value: &Value, findings: &mut Findings) {
         if !self.accepts_type(value) {
-            findings.block(path, format!("must be {}, not {}", self.type_name(), name_of(value)));
+            findings.block(
+                path,
+                format!("must be {}, not {}", self.type_name(), name_of(value)),
+            );
             return;
         }
         self.check_enum(path, value, findings);
@@ -86,7 +89,11 @@ impl Node {
     fn check_enum(&self, path: &str, value: &Value, findings: &mut Findings) {
         let Some(allowed) = &self.one_of else { return };
         if !allowed.contains(value) {
-            let allowed = allowed.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
+            let allowed = allowed
+                .iter()
+                .map(Value::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
             findings.add(path, format!("must be one of {allowed}, not {value}"));
         }
     }
@@ -99,7 +106,11 @@ impl Node {
         if let Some(most) = self.max_length.filter(|most| length > *most) {
             findings.block(path, format!("must be at most {most} characters long"));
         }
-        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.0.is_match(text)) {
+        if let Some(pattern) = self
+            .pattern
+            .as_ref()
+            .filter(|pattern| !pattern.0.is_match(text))
+        {
             findings.add(path, format!("must match {}", pattern.0));
         }
         let date_time = self.format == Some(Format::DateTime);
@@ -137,7 +148,10 @@ impl Node {
         let mut seen = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
             if let Some(key) = self.item_key(item).filter(|key| !seen.insert(key.clone())) {
-                findings.add(&format!("{path}[{index}]"), format!("is a duplicate: {key}"));
+                findings.add(
+                    &format!("{path}[{index}]"),
+                    format!("is a duplicate: {key}"),
+                );
             }
         }
     }
@@ -148,7 +162,10 @@ impl Node {
             ListType::Atomic => None,
             ListType::Set => Some(item.to_string()),
             ListType::Map => {
-                let parts = self.list_map_keys.iter().map(|key| format!("{key} {}", item[key]));
+                let parts = self
+                    .list_map_keys
+                    .iter()
+                    .map(|key| format!("{key} {}", item[key]));
                 Some(parts.collect::<Vec<_>>().join(", "))
             }
         }
@@ -160,7 +177,11 @@ impl Node {
         fields: &serde_json::Map<String, Value>,
         findings: &mut Findings,
     ) {
-        for name in self.required.iter().filter(|name| !fields.contains_key(*name)) {
+        for name in self
+            .required
+            .iter()
+            .filter(|name| !fields.contains_key(*name))
+        {
             findings.block(&self.child_path(path, name), "is required".to_owned());
         }
         if let Some(least) = self.min_properties.filter(|least| fields.len() < *least) {
@@ -174,9 +195,7 @@ impl Node {
 
 /// JSON has one kind of number: 3.0 is an integer to the API server too.
 fn is_whole(value: &Value) -> bool {
-    value.is_i64()
-        || value.is_u64()
-        || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
 fn name_of(value: &Value) -> &'static str {
