@@ -43,7 +43,12 @@ pub trait AuditStore: Send + Sync + 'static {
     async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError>;
 
     /// Records of one tenant, newest first.
-    async fn audit_page(&self, tenant: TenantId, filter: &AuditFilter, page: Page) -> Result<Paged<Record>, StoreError>;
+    async fn audit_page(
+        &self,
+        tenant: TenantId,
+        filter: &AuditFilter,
+        page: Page,
+    ) -> Result<Paged<Record>, StoreError>;
 
     /// The writers that have records of the tenant, oldest first.
     async fn audit_writers(&self, tenant: TenantId) -> Result<Vec<WriterId>, StoreError>;

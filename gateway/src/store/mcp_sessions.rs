@@ -61,10 +61,19 @@ pub struct UpstreamState {
 #[async_trait]
 pub trait McpSessionStore: Send + Sync + 'static {
     /// Writes a new session.
-    async fn create_mcp_session(&self, tenant: TenantId, session: &McpSession) -> Result<(), StoreError>;
+    async fn create_mcp_session(
+        &self,
+        tenant: TenantId,
+        session: &McpSession,
+    ) -> Result<(), StoreError>;
 
     /// A live session of the user with its upstreams.
-    async fn mcp_session(&self, tenant: TenantId, user: &str, id: Uuid) -> Result<Option<McpSession>, StoreError>;
+    async fn mcp_session(
+        &self,
+        tenant: TenantId,
+        user: &str,
+        id: Uuid,
+    ) -> Result<Option<McpSession>, StoreError>;
 
     /// Remembers the upstream session of one server.
     async fn put_upstream(
@@ -76,5 +85,10 @@ pub trait McpSessionStore: Send + Sync + 'static {
     ) -> Result<(), StoreError>;
 
     /// Ends a session; `false` if the user has none of that id.
-    async fn end_mcp_session(&self, tenant: TenantId, user: &str, id: Uuid) -> Result<bool, StoreError>;
+    async fn end_mcp_session(
+        &self,
+        tenant: TenantId,
+        user: &str,
+        id: Uuid,
+    ) -> Result<bool, StoreError>;
 }

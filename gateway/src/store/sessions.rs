@@ -46,13 +46,27 @@ pub struct NewSession {
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
     /// Creates a session, or fails with [`StoreError::SessionLimit`].
-    async fn create_session(&self, tenant: TenantId, new: NewSession) -> Result<Session, StoreError>;
+    async fn create_session(
+        &self,
+        tenant: TenantId,
+        new: NewSession,
+    ) -> Result<Session, StoreError>;
 
     /// A live session of the user, with its use noted.
-    async fn touch_session(&self, tenant: TenantId, user: &str, id: Uuid) -> Result<Option<Session>, StoreError>;
+    async fn touch_session(
+        &self,
+        tenant: TenantId,
+        user: &str,
+        id: Uuid,
+    ) -> Result<Option<Session>, StoreError>;
 
     /// The user's live sessions, newest first.
-    async fn list_sessions(&self, tenant: TenantId, user: &str, page: Page) -> Result<Paged<Session>, StoreError>;
+    async fn list_sessions(
+        &self,
+        tenant: TenantId,
+        user: &str,
+        page: Page,
+    ) -> Result<Paged<Session>, StoreError>;
 
     /// Replaces the metadata of a live session.
     async fn set_session_metadata(
@@ -64,5 +78,6 @@ pub trait SessionStore: Send + Sync + 'static {
     ) -> Result<Option<Session>, StoreError>;
 
     /// Ends a session; `false` if the user has none of that id.
-    async fn end_session(&self, tenant: TenantId, user: &str, id: Uuid) -> Result<bool, StoreError>;
+    async fn end_session(&self, tenant: TenantId, user: &str, id: Uuid)
+    -> Result<bool, StoreError>;
 }

@@ -37,7 +37,7 @@ const METADATA_V4: [Ipv4Addr; 3] = [
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
 
 /// What is special about an address; `None` for one of the public internet.
-pub fn special(address: IpAddr) -> Option<Special> {
+pub(super) fn special(address: IpAddr) -> Option<Special> {
     match address {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => match embedded_v4(address) {
@@ -48,7 +48,7 @@ pub fn special(address: IpAddr) -> Option<Special> {
 }
 
 /// The address a packet ends up at: IPv4 where IPv4 is only written as IPv6.
-pub fn canonical(address: IpAddr) -> IpAddr {
+pub(super) fn canonical(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => embedded_v4(v6).map_or(address, IpAddr::V4),
         IpAddr::V4(_) => address,

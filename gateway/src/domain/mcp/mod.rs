@@ -1,1 +1,22 @@
 //! MCP messages and federation, without transport.
+//!
+//! Messages are looked at, not built: what the gateway needs of one are spans
+//! of its text, and what it changes is spliced into the text. Everything else,
+//! known to this build or not, passes as it came.
+
+mod envelope;
+mod error;
+mod federation;
+mod filter;
+mod initialize;
+mod splice;
+mod strict;
+
+pub use envelope::{Envelope, Kind, Malformed};
+pub use error::{RpcError, code};
+pub use federation::{
+    Failure, ListKind, federated_uri, merge, rename_items, rewrite_uris, split_name, split_uri,
+};
+pub use filter::{FilterError, ToolFilter};
+pub use initialize::{InitializeParams, LATEST_REVISION, REVISIONS, negotiate, server_result};
+pub use splice::{Edit, splice};
