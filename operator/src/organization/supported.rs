@@ -1,0 +1,28 @@
+//! Fields of an `Organization` that this version does not act on. They only
+//! add to what an organization has, so it is served without them, and the
+//! condition `Supported` says so.
+
+use agentapi_crds::OrganizationSpec;
+use agentapi_crds::organization::{AuditDurability, Concurrency};
+
+/// Paths of the fields set that this version does not act on.
+pub(crate) fn unsupported_fields(spec: &OrganizationSpec) -> Vec<&'static str> {
+    let fields = [
+        ("spec.models", spec.models.is_some()),
+        ("spec.eventSinks", !spec.event_sinks.is_empty()),
+        ("spec.userServers", spec.user_servers),
+        (
+            "spec.audit.durability",
+            spec.audit.durability == AuditDurability::Buffered,
+        ),
+        (
+            "spec.concurrency",
+            spec.concurrency != Concurrency::default(),
+        ),
+    ];
+    fields
+        .into_iter()
+        .filter(|(_, is_set)| *is_set)
+        .map(|(field, _)| field)
+        .collect()
+}
