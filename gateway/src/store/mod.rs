@@ -2,18 +2,31 @@
 //!
 //! Every function takes the tenant. A row of another tenant, or of another user
 //! where the function takes one, is reported exactly like a row that does not exist.
+//!
+//! - [`SessionStore`], [`McpSessionStore`], [`AuditStore`], [`Health`]: one trait for each subject; [`Store`] is all of them.
+//! - [`open`] gives the store of a URL, [`migrate`] brings a schema up to date.
+//! - `sql` holds the statements, which are the same for both databases;
+//!   `postgres` and `sqlite` hold what differs: connections, transactions, locks, batches.
 
 mod audit;
+mod error;
 mod mcp_sessions;
-pub mod postgres;
+mod migrate;
+mod postgres;
 mod sessions;
-pub mod sqlite;
+mod sql;
+mod sqlite;
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 pub use audit::{AuditFilter, AuditRow, AuditStore, WriterId};
+pub use error::StoreError;
 pub use mcp_sessions::{McpScope, McpSession, McpSessionStore, UpstreamState};
+pub use migrate::{MigrateError, MigrationReport, migrate};
 pub use sessions::{NewSession, Session, SessionStore};
-
-use uuid::Uuid;
 
 /// What the database knows an organization by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,28 +62,40 @@ pub struct Paged<T> {
     pub next: Option<Uuid>,
 }
 
-/// Why the store could not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The user has as many sessions as the organization allows.
-    #[error("the user already has {limit} sessions: end one first")]
-    SessionLimit {
-        /// The organization's `sessions.maxPerUser`.
-        limit: u32,
-    },
-    /// The database cannot be reached or is overloaded; trying again may help.
-    #[error("the database is not available")]
-    Unavailable(#[source] sqlx::Error),
-    /// The database refused the statement: a defect of this program or of the schema.
-    #[error("the database refused a statement")]
-    Database(#[source] sqlx::Error),
-    /// A row holds what this build cannot read.
-    #[error("a stored {what} cannot be read")]
-    Corrupt {
-        /// What kind of row it is.
-        what: &'static str,
-        /// Why it cannot be read.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+/// Which database a URL names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// PostgreSQL: for any number of replicas.
+    Postgres,
+    /// SQLite: for one process.
+    Sqlite,
+}
+
+impl Database {
+    /// Reads the scheme: `postgres://…` (or `postgresql://…`), `sqlite:PATH` or `sqlite::memory:`.
+    pub fn of_url(url: &SecretString) -> Result<Self, StoreError> {
+        let url = url.expose_secret();
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            Some("sqlite") => Ok(Self::Sqlite),
+            _ => Err(StoreError::UnknownScheme),
+        }
+    }
+}
+
+/// Opens the store of a URL.
+///
+/// PostgreSQL must have been migrated before and must be reached as a role that
+/// row-level security binds: a superuser, a role with `BYPASSRLS` and the owner
+/// of the tables are refused. SQLite is created and migrated on the way, and
+/// refuses a second process.
+pub async fn open(url: &SecretString) -> Result<Arc<dyn Store>, StoreError> {
+    match Database::of_url(url)? {
+        Database::Postgres => Ok(Arc::new(sql::SqlStore::new(
+            postgres::Postgres::open(url).await?,
+        ))),
+        Database::Sqlite => Ok(Arc::new(sql::SqlStore::new(
+            sqlite::Sqlite::open(url).await?,
+        ))),
+    }
 }

@@ -1,1 +1,228 @@
-//! The store on PostgreSQL.
+//! PostgreSQL: the database of an installation, for any number of replicas.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, query, query_as, query_scalar};
+
+use super::migrate::{POSTGRES, latest};
+use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
+use super::{AuditRow, StoreError, TenantId, WriterId};
+
+const OPEN_WRITER: &str = "INSERT INTO audit_writers (id, opened_at) VALUES ($1, $2)";
+
+/// One statement for a whole batch; COPY is refused on tables with row-level security.
+const INSERT_RECORDS: &str = concat!(
+    "INSERT INTO audit_logs (",
+    audit_columns!(),
+    ") SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[], \
+     $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], \
+     $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[])"
+);
+
+/// Held to the end of the transaction. A collision of hashes makes two users
+/// wait for each other, nothing worse.
+const LOCK_USER: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+
+/// The roles that this connection is or may become again by `RESET ROLE`.
+const ROLES: &str = "SELECT rolname::text, rolsuper, rolbypassrls, \
+       EXISTS (SELECT 1 FROM pg_class WHERE relname = 'audit_logs' AND relowner = pg_roles.oid) \
+     FROM pg_roles WHERE rolname IN (current_user, session_user)";
+
+const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+
+const SERVER_SETTINGS: [(&str, &str); 3] = [
+    ("statement_timeout", "10s"),
+    ("lock_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+];
+
+const CONNECTIONS: u32 = 16;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A PostgreSQL database with row-level security.
+pub(super) struct Postgres {
+    requests: PgPool,
+    /// Apart from requests, so that however many of them wait, records are
+    /// written. One connection: there is one batch at a time.
+    records: PgPool,
+}
+
+impl Postgres {
+    /// Connects, and refuses a role that row-level security does not bind and a schema that is too old.
+    pub(super) async fn open(url: &SecretString) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url.expose_secret())
+            .map_err(StoreError::Url)?
+            .application_name("agentapi-gateway")
+            .options(SERVER_SETTINGS)
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new().acquire_timeout(CONNECT_TIMEOUT);
+        let requests = pool
+            .clone()
+            .max_connections(CONNECTIONS)
+            .connect_with(options.clone())
+            .await?;
+        refuse_privileged_role(&requests).await?;
+        refuse_old_schema(&requests).await?;
+        let records = pool.max_connections(1).connect_lazy_with(options);
+        Ok(Self { requests, records })
+    }
+
+    async fn begin(
+        &self,
+        tenant: TenantId,
+        mode: &'static str,
+    ) -> Result<PgTransaction, StoreError> {
+        // A UUID prints as hexadecimal digits and hyphens only.
+        let begin = format!(
+            "BEGIN {mode}; SET LOCAL agentapi.tenant = '{}'",
+            tenant.0.hyphenated()
+        );
+        Ok(self.requests.begin_with(AssertSqlSafe(begin)).await?)
+    }
+}
+
+async fn refuse_privileged_role(pool: &PgPool) -> Result<(), StoreError> {
+    let roles: Vec<(String, bool, bool, bool)> = query_as(ROLES).fetch_all(pool).await?;
+    for (role, superuser, bypasses, owner) in roles {
+        let why = match (superuser, bypasses, owner) {
+            (true, ..) => "is a superuser, whom row-level security does not bind",
+            (_, true, _) => "has BYPASSRLS, so row-level security does not bind it",
+            (.., true) => "owns the tables and could lift their row-level security",
+            _ => continue,
+        };
+        return Err(StoreError::PrivilegedRole { role, why });
+    }
+    Ok(())
+}
+
+async fn refuse_old_schema(pool: &PgPool) -> Result<(), StoreError> {
+    const UNDEFINED_TABLE: &str = "42P01";
+    let needed = latest(&POSTGRES);
+    let found: i64 = match query_scalar(SCHEMA_VERSION).fetch_one(pool).await {
+        Ok(version) => version,
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    if found < needed {
+        Err(StoreError::SchemaOutdated { found, needed })
+    } else {
+        Ok(())
+    }
+}
+
+type PgTransaction = sqlx::Transaction<'static, sqlx::Postgres>;
+
+#[async_trait]
+impl Engine for Postgres {
+    type Transaction = PgTransaction;
+
+    async fn read(&self, tenant: TenantId) -> Result<PgTransaction, StoreError> {
+        self.begin(tenant, "READ ONLY").await
+    }
+
+    async fn write(&self, tenant: TenantId) -> Result<PgTransaction, StoreError> {
+        self.begin(tenant, "READ WRITE").await
+    }
+
+    async fn lock_user(
+        &self,
+        transaction: &mut PgTransaction,
+        tenant: TenantId,
+        user: &str,
+    ) -> Result<(), StoreError> {
+        query(LOCK_USER)
+            .bind(format!("{}/{user}", tenant.0))
+            .execute(&mut **transaction)
+            .await?;
+        Ok(())
+    }
+
+    async fn open_writer(&self, writer: WriterId, now: i64) -> Result<(), StoreError> {
+        query(OPEN_WRITER)
+            .bind(writer.0)
+            .bind(now)
+            .execute(&self.records)
+            .await?;
+        Ok(())
+    }
+
+    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
+        let rows = rows
+            .iter()
+            .map(Sealed::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut transaction = self
+            .records
+            .begin_with("BEGIN; SET LOCAL ROLE agentapi_worker")
+            .await?;
+        query(INSERT_RECORDS)
+            .bind(column(&rows, |row| row.tenant_id))
+            .bind(column(&rows, |row| row.writer))
+            .bind(column(&rows, |row| row.sequence))
+            .bind(column(&rows, |row| row.id))
+            .bind(column(&rows, |row| row.time))
+            .bind(column(&rows, |row| row.organization.as_str()))
+            .bind(column(&rows, |row| row.actor.as_deref()))
+            .bind(column(&rows, |row| row.address.as_deref()))
+            .bind(column(&rows, |row| row.user_agent.as_deref()))
+            .bind(column(&rows, |row| row.commitment_key.as_deref()))
+            .bind(column(&rows, |row| row.actor_commitment.as_slice()))
+            .bind(column(&rows, |row| row.address_commitment.as_slice()))
+            .bind(column(&rows, |row| row.user_agent_commitment.as_slice()))
+            .bind(column(&rows, |row| row.action.as_str()))
+            .bind(column(&rows, |row| row.resource.as_str()))
+            .bind(column(&rows, |row| row.outcome.as_str()))
+            .bind(column(&rows, |row| row.reason.as_deref()))
+            .bind(column(&rows, |row| row.request_id.as_str()))
+            .bind(column(&rows, |row| row.previous_hash.as_slice()))
+            .bind(column(&rows, |row| row.hash.as_slice()))
+            .execute(&mut *transaction)
+            .await?;
+        Transaction::commit(transaction).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        query("SELECT 1").execute(&self.requests).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Transaction for PgTransaction {
+    async fn rows<T: Stored>(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<T>, StoreError> {
+        Value::check(values)?;
+        Ok(bind_all!(query_as(statement), values)
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn execute(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
+        Value::check(values)?;
+        Ok(bind_all!(query(statement), values)
+            .execute(&mut **self)
+            .await?
+            .rows_affected())
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        sqlx::Transaction::commit(self)
+            .await
+            .map_err(StoreError::of_commit)
+    }
+}
+
+fn column<'r, T>(rows: &'r [Sealed], value: impl Fn(&'r Sealed) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

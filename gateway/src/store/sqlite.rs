@@ -1,1 +1,215 @@
-//! The store on SQLite.
+//! SQLite: the embedded mode's database, for one process.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, query, query_as};
+
+use super::migrate::SQLITE;
+use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
+use super::{AuditRow, StoreError, TenantId, WriterId};
+
+const OPEN_WRITER: &str = "INSERT INTO audit_writers (id, opened_at) VALUES ($1, $2)";
+
+const INSERT_RECORD: &str = concat!(
+    "INSERT INTO audit_logs (",
+    audit_columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+);
+
+/// Connections that read while the one writer writes.
+const READERS: u32 = 4;
+
+/// A SQLite database that this process alone has open.
+pub(super) struct Sqlite {
+    /// The one connection that writes: SQLite has one writer at a time, and a
+    /// queue in front of it is fairer than `SQLITE_BUSY`.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// Held as long as the database is open; released by the system when the process dies.
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens `sqlite:PATH` or `sqlite::memory:`, and brings its schema up to date.
+    pub(super) async fn open(url: &SecretString) -> Result<Self, StoreError> {
+        let url = url.expose_secret();
+        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(StoreError::Url)?
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What is acknowledged survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .disable_statement_logging();
+        let lock = if in_memory {
+            None
+        } else {
+            Some(lock(options.get_filename())?)
+        };
+
+        // A database in memory lives as long as its one connection.
+        let pool = SqlitePoolOptions::new()
+            .idle_timeout(None)
+            .max_lifetime(None);
+        let writer = pool
+            .clone()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        SQLITE
+            .run(&writer)
+            .await
+            .map_err(|error| StoreError::Migration(Box::new(error)))?;
+        let readers = if in_memory {
+            writer.clone()
+        } else {
+            pool.max_connections(READERS)
+                .connect_lazy_with(options.pragma("query_only", "on"))
+        };
+        Ok(Self {
+            writer,
+            readers,
+            _lock: lock,
+        })
+    }
+}
+
+/// Takes the lock beside the database. A file of its own: closing any handle of
+/// the database file itself would release SQLite's own locks in this process.
+fn lock(database: &Path) -> Result<File, StoreError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let file = match File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+    {
+        Ok(file) => file,
+        Err(source) => return Err(StoreError::Lock { path, source }),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse {
+            path: database.to_owned(),
+        }),
+        Err(std::fs::TryLockError::Error(source)) => Err(StoreError::Lock { path, source }),
+    }
+}
+
+type SqliteTransaction = sqlx::Transaction<'static, sqlx::Sqlite>;
+
+#[async_trait]
+impl Engine for Sqlite {
+    type Transaction = SqliteTransaction;
+
+    async fn read(&self, _tenant: TenantId) -> Result<SqliteTransaction, StoreError> {
+        Ok(self.readers.begin().await?)
+    }
+
+    async fn write(&self, _tenant: TenantId) -> Result<SqliteTransaction, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// There is one writing transaction at a time already.
+    async fn lock_user(
+        &self,
+        _: &mut SqliteTransaction,
+        _: TenantId,
+        _: &str,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn open_writer(&self, writer: WriterId, now: i64) -> Result<(), StoreError> {
+        query(OPEN_WRITER)
+            .bind(writer.0)
+            .bind(now)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        for row in rows {
+            let sealed = Sealed::try_from(row)?;
+            transaction.execute(INSERT_RECORD, &values(&sealed)).await?;
+        }
+        Transaction::commit(transaction).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Transaction for SqliteTransaction {
+    async fn rows<T: Stored>(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<T>, StoreError> {
+        Value::check(values)?;
+        Ok(bind_all!(query_as(statement), values)
+            .fetch_all(&mut **self)
+            .await?)
+    }
+
+    async fn execute(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
+        Value::check(values)?;
+        Ok(bind_all!(query(statement), values)
+            .execute(&mut **self)
+            .await?
+            .rows_affected())
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        sqlx::Transaction::commit(self)
+            .await
+            .map_err(StoreError::of_commit)
+    }
+}
+
+/// The values of a record in the order of its columns.
+fn values(row: &Sealed) -> [Value<'_>; 20] {
+    [
+        row.tenant_id.into(),
+        row.writer.into(),
+        row.sequence.into(),
+        row.id.into(),
+        row.time.into(),
+        (&row.organization).into(),
+        row.actor.as_deref().into(),
+        row.address.as_deref().into(),
+        row.user_agent.as_deref().into(),
+        Value::Bytes(row.commitment_key.as_deref()),
+        Value::Bytes(Some(&row.actor_commitment)),
+        Value::Bytes(Some(&row.address_commitment)),
+        Value::Bytes(Some(&row.user_agent_commitment)),
+        (&row.action).into(),
+        (&row.resource).into(),
+        (&row.outcome).into(),
+        row.reason.as_deref().into(),
+        (&row.request_id).into(),
+        Value::Bytes(Some(&row.previous_hash)),
+        Value::Bytes(Some(&row.hash)),
+    ]
+}

@@ -112,7 +112,10 @@ macro_rules! named {
                 Self::ALL
                     .into_iter()
                     .find(|known| known.name() == name)
-                    .ok_or_else(|| UnknownName { what: $what, name: name.to_owned() })
+                    .ok_or_else(|| UnknownName {
+                        what: $what,
+                        name: name.to_owned(),
+                    })
             }
         }
 

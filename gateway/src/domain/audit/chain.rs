@@ -20,7 +20,11 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "record {} of writer {}: {}", self.sequence, self.writer, self.what)
+        write!(
+            formatter,
+            "record {} of writer {}: {}",
+            self.sequence, self.writer, self.what
+        )
     }
 }
 
@@ -76,7 +80,10 @@ pub struct ChainCheck {
 impl ChainCheck {
     /// Before the first record of the writer's chain.
     pub fn new(writer: Uuid) -> Self {
-        Self { writer, head: Head::default() }
+        Self {
+            writer,
+            head: Head::default(),
+        }
     }
 
     /// Position of the last record seen.
@@ -87,14 +94,30 @@ impl ChainCheck {
     /// Looks at the next record; returns what is wrong with it, or before it.
     pub fn next(&mut self, record: &Record) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut found = |sequence, what| problems.push(Problem { writer: self.writer, sequence, what });
+        let mut found = |sequence, what| {
+            problems.push(Problem {
+                writer: self.writer,
+                sequence,
+                what,
+            })
+        };
 
         if record.writer != self.writer {
-            found(record.sequence, Flaw::ForeignWriter { writer: record.writer });
+            found(
+                record.sequence,
+                Flaw::ForeignWriter {
+                    writer: record.writer,
+                },
+            );
         }
         let expected = self.head.sequence + 1;
         match record.sequence {
-            sequence if sequence > expected => found(expected, Flaw::Missing { through: sequence - 1 }),
+            sequence if sequence > expected => found(
+                expected,
+                Flaw::Missing {
+                    through: sequence - 1,
+                },
+            ),
             sequence if sequence < expected => found(sequence, Flaw::OutOfOrder { expected }),
             sequence if record.previous_hash != self.head.hash => found(sequence, Flaw::NotChained),
             _ => {}
@@ -117,13 +140,18 @@ fn personal_flaws(record: &Record) -> Vec<Flaw> {
     let fields = record.personal_fields();
     // The length is part of the key: HMAC pads a shorter one with zeros.
     let mut bytes = CommitmentKey::default();
-    let key = record.commitment_key.as_deref().map(|key| hex::decode_to_slice(key, &mut bytes).map(|()| bytes));
+    let key = record
+        .commitment_key
+        .as_deref()
+        .map(|key| hex::decode_to_slice(key, &mut bytes).map(|()| bytes));
     match key {
         None if fields.iter().all(|(_, value)| value.is_none()) => Vec::new(),
         Some(Ok(key)) if fields.iter().all(|(_, value)| value.is_some()) => fields
             .iter()
             .zip(&record.commitments)
-            .filter(|((field, value), stated)| commitment(&key, field, value.unwrap_or_default()) != **stated)
+            .filter(|((field, value), stated)| {
+                commitment(&key, field, value.unwrap_or_default()) != **stated
+            })
             .map(|((field, _), _)| Flaw::FieldChanged { field })
             .collect(),
         Some(Err(_)) => vec![Flaw::Changed],

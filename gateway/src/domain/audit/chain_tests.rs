@@ -47,7 +47,10 @@ fn chain(length: usize) -> Vec<Record> {
 
 fn check(records: &[Record]) -> Vec<Problem> {
     let mut check = ChainCheck::new(WRITER);
-    records.iter().flat_map(|record| check.next(record)).collect()
+    records
+        .iter()
+        .flat_map(|record| check.next(record))
+        .collect()
 }
 
 fn erase(record: &mut Record) {

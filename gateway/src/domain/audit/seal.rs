@@ -51,14 +51,20 @@ pub struct Head {
 
 impl Default for Head {
     fn default() -> Self {
-        Self { sequence: 0, hash: GENESIS_HASH.to_owned() }
+        Self {
+            sequence: 0,
+            hash: GENESIS_HASH.to_owned(),
+        }
     }
 }
 
 impl Head {
     /// The head once `record` is the last one.
     pub fn after(record: &Record) -> Self {
-        Self { sequence: record.sequence, hash: record.hash.clone() }
+        Self {
+            sequence: record.sequence,
+            hash: record.hash.clone(),
+        }
     }
 
     /// The next record of the chain that `writer` keeps.
@@ -107,7 +113,16 @@ pub(super) fn commitment(key: &[u8], field: &str, value: &str) -> String {
 /// The text as it can be stored anywhere: PostgreSQL refuses NUL characters, and
 /// one caller's refused or endless text must not fail the batch it shares with others.
 fn recordable(text: &str, longest: usize) -> String {
-    text.chars().take(longest).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .take(longest)
+        .map(|c| {
+            if c == '\0' {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// Databases keep microseconds; what is hashed must be what is read back.
