@@ -48,3 +48,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
         Ok(Duration::from_millis(milliseconds))
     }
 }
+
+#[cfg(test)]
+#[path = "duration_tests.rs"]
+mod tests;
