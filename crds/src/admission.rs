@@ -62,7 +62,7 @@ impl Admission {
         let new = kind.normalize(manifest);
         let old = old.map(|old| kind.normalize(old));
 
-        let mut errors = metadata::check(&new, old.as_ref(), kind.namespaced);
+        let mut errors = metadata::check(&new, old.as_ref());
         let findings = kind.structure.check(&new);
         let rules_apply = !findings.blocking;
         errors.extend(findings.errors);
@@ -149,11 +149,17 @@ impl Kind {
         errors
     }
 
-    /// What is stored of a manifest: nulls and status dropped, defaults added.
+    /// What is stored of a manifest: nulls, status and the namespace of a
+    /// cluster-scoped kind dropped, defaults added.
     fn normalize(&self, manifest: &Value) -> Value {
         let mut stored = manifest.clone();
         if let Some(object) = stored.as_object_mut() {
             object.remove("status");
+        }
+        if !self.namespaced
+            && let Some(metadata) = stored.get_mut("metadata").and_then(Value::as_object_mut)
+        {
+            metadata.remove("namespace");
         }
         self.structure.drop_nulls(&mut stored);
         apply_defaults(&self.schema, &stored)

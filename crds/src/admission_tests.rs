@@ -140,13 +140,11 @@ fn a_manifest_without_metadata_is_refused() {
 }
 
 #[test]
-fn a_namespace_on_a_cluster_scoped_kind_is_refused() {
+fn the_namespace_of_a_cluster_scoped_kind_is_dropped() {
     let mut manifest = organization(json!({}));
     manifest["metadata"]["namespace"] = "default".into();
-    assert_eq!(
-        refusal(&manifest),
-        ["metadata.namespace: must be absent: the kind is of the whole cluster"]
-    );
+    let admitted = Admission::new().unwrap().admit(&manifest, None).unwrap();
+    assert_eq!(admitted["metadata"], json!({"name": "acme"}));
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 // KubeSchema copies every struct, with its visibility, into a function body.
 #![allow(unreachable_pub)]
+// Printer columns repeat their type.
+#![allow(clippy::duplicated_attributes)]
 
 pub mod admission;
 pub mod conditions;

@@ -6,23 +6,34 @@
 
 use kube::core::{Reason, Rule};
 
-/// Scheme, host without user information, and optional port of an absolute URL.
-const AUTHORITY: &str = r"^https?://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?";
+/// Scheme, host without user information, and optional port of an absolute
+/// URL. The host is an IPv6 or IPv4 address or a name; as by the URL standard,
+/// a name whose last label starts with a digit is a failed address, not a name.
+const AUTHORITY: &str = concat!(
+    r"^https?://(\\[[0-9A-Fa-f:.]+\\]",
+    r"|((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",
+    r"|([A-Za-z0-9_-]+[.])*[A-Za-z_-][A-Za-z0-9_-]*[.]?)",
+    r"(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
+);
+/// Characters of what follows the authority, with a leading slash: no space,
+/// control character or fragment, and percent signs only before two digits.
+const PATH: &str = r"(/([^?#%\\s\\x00-\\x1f\\x7f]|%[0-9A-Fa-f]{2})*)?";
+/// A query, likewise.
+const QUERY: &str = r"([?]([^#%\\s\\x00-\\x1f\\x7f]|%[0-9A-Fa-f]{2})*)?";
 
 /// An absolute http or https URL without user information and fragment.
 pub(crate) fn absolute_url() -> Rule {
     Rule::new(format!(
-        r"isURL(self) && self.matches('{AUTHORITY}([/?][^#\\s]*)?$')"
+        "isURL(self) && self.matches('{AUTHORITY}{PATH}{QUERY}$')"
     ))
     .message("must be an absolute http or https URL without user information and fragment")
 }
 
 /// An issuer identifier: an absolute URL without query and fragment (RFC 8414 section 2).
 pub(crate) fn issuer_url() -> Rule {
-    Rule::new(format!(
-        r"isURL(self) && self.matches('{AUTHORITY}(/[^?#\\s]*)?$')"
-    ))
-    .message("must be an absolute http or https URL without user information, query and fragment")
+    Rule::new(format!("isURL(self) && self.matches('{AUTHORITY}{PATH}$')")).message(
+        "must be an absolute http or https URL without user information, query and fragment",
+    )
 }
 
 /// A duration between two others, ends included.

@@ -1,6 +1,9 @@
 //! The committed definitions: current, small, described, bounded, and with the
 //! columns that tell a resource's story in one line.
 
+// clippy.toml permits these in test functions, not in the helpers of integration tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::PathBuf;
 
 use agentapi_crds::definition;

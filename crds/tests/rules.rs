@@ -1,6 +1,9 @@
 //! Every CEL rule of the committed definitions has cases, and every case comes
 //! out as it says, without a cluster.
 
+// clippy.toml permits these in test functions, not in the helpers of integration tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

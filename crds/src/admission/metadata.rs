@@ -29,7 +29,7 @@ pub(super) fn unknown_fields(manifest: &Value) -> Vec<FieldError> {
 }
 
 /// Name and namespace, and that an update keeps them.
-pub(super) fn check(new: &Value, old: Option<&Value>, namespaced: bool) -> Vec<FieldError> {
+pub(super) fn check(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     match text(new, "name") {
         None => errors.push(FieldError::new("metadata.name", "is required")),
@@ -40,10 +40,6 @@ pub(super) fn check(new: &Value, old: Option<&Value>, namespaced: bool) -> Vec<F
         Some(_) => {}
     }
     match text(new, "namespace") {
-        Some(_) if !namespaced => errors.push(FieldError::new(
-            "metadata.namespace",
-            "must be absent: the kind is of the whole cluster",
-        )),
         Some(namespace) if !is_label(namespace) => errors.push(FieldError::new(
             "metadata.namespace",
             format!(

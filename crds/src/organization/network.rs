@@ -37,7 +37,7 @@ pub struct EgressRule {
     /// Permitted addresses, for example 203.0.113.0/24. Binds the gateway and the organization's workloads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 4, max = 43))]
-    #[x_kube(validation = Rule::new(r#"isCIDR(self)"#)
+    #[x_kube(validation = Rule::new(r#"isCIDR(self) && !self.matches('(^|[.])0[0-9]')"#)
     .message("must be a range of addresses, for example 203.0.113.0/24 or 2001:db8::/32"))]
     pub cidr: Option<String>,
     /// Permitted host name, or *. and a suffix. Binds the gateway's own dialling only: NetworkPolicy cannot express names, and the condition EgressEnforced says so.
