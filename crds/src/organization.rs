@@ -24,8 +24,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::rules;
 use crate::quantity::ResourceList;
+use crate::rules;
 
 /// What an organization is, and what it may use.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -93,7 +93,7 @@ pub struct OrganizationSpec {
         regex(pattern = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
     )]
     pub tenant_id: Option<String>,
-    /// The organization's own namespace. Immutable. Default: org-<name>.
+    /// The organization's own namespace. Immutable. Default: `org-<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
