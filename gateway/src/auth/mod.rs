@@ -1,5 +1,20 @@
 //! Who calls: bearer → [`Caller`].
+//!
+//! The token's own, still unverified claims only choose the issuer whose keys
+//! it is then verified with; everything a [`Caller`] holds is verified.
 
+mod authenticator;
+mod bearer;
 mod caller;
+mod claims;
+mod error;
+mod issuer;
+mod key_ring;
+mod key_set;
 
+pub use authenticator::Authenticator;
+pub use bearer::bearer;
 pub use caller::Caller;
+pub use error::AuthError;
+pub use issuer::Issuer;
+pub use key_ring::KeysError;

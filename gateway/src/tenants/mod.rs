@@ -7,6 +7,7 @@ use std::sync::Arc;
 use agentapi_crds::tenant_config::TenantConfig;
 use arc_swap::ArcSwap;
 
+use crate::auth::Issuer;
 use crate::store::TenantId;
 use crate::upstream::Server;
 
@@ -17,19 +18,75 @@ pub struct Tenant {
     pub id: TenantId,
     /// The document it was compiled from.
     pub config: Arc<TenantConfig>,
+    /// Issuers whose tokens may speak for it.
+    pub issuers: Vec<Arc<Issuer>>,
     /// MCP servers by name.
     pub servers: BTreeMap<String, Arc<Server>>,
 }
 
-/// All organizations by name. Cloning is cheap; readers never wait.
+/// All organizations. Cloning is cheap; readers never wait.
 #[derive(Clone, Debug, Default)]
 pub struct Tenants {
-    by_name: Arc<ArcSwap<HashMap<String, Arc<Tenant>>>>,
+    current: Arc<ArcSwap<Snapshot>>,
+}
+
+/// All organizations at one moment.
+#[derive(Clone, Debug, Default)]
+struct Snapshot {
+    by_name: HashMap<String, Arc<Tenant>>,
+    by_issuer: HashMap<String, Vec<Arc<Tenant>>>,
 }
 
 impl Tenants {
     /// The organization of that name.
     pub fn get(&self, organization: &str) -> Option<Arc<Tenant>> {
-        self.by_name.load().get(organization).cloned()
+        self.current.load().by_name.get(organization).cloned()
     }
+
+    /// The organizations that trust tokens of an issuer.
+    pub fn trusting(&self, issuer: &str) -> Vec<Arc<Tenant>> {
+        self.current
+            .load()
+            .by_issuer
+            .get(issuer)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Puts an organization in place of what was there under its name.
+    pub fn put(&self, tenant: Tenant) {
+        let tenant = Arc::new(tenant);
+        self.change(|by_name| {
+            drop(by_name.insert(tenant.config.organization.clone(), tenant.clone()))
+        });
+    }
+
+    /// Removes an organization.
+    pub fn remove(&self, organization: &str) {
+        self.change(|by_name| drop(by_name.remove(organization)));
+    }
+
+    fn change(&self, change: impl Fn(&mut HashMap<String, Arc<Tenant>>)) {
+        self.current.rcu(|snapshot| {
+            let mut by_name = snapshot.by_name.clone();
+            change(&mut by_name);
+            Snapshot {
+                by_issuer: by_issuer(&by_name),
+                by_name,
+            }
+        });
+    }
+}
+
+fn by_issuer(by_name: &HashMap<String, Arc<Tenant>>) -> HashMap<String, Vec<Arc<Tenant>>> {
+    let mut by_issuer: HashMap<String, Vec<Arc<Tenant>>> = HashMap::new();
+    for tenant in by_name.values() {
+        for issuer in &tenant.issuers {
+            let trusting = by_issuer.entry(issuer.config.issuer.clone()).or_default();
+            if !trusting.iter().any(|known| Arc::ptr_eq(known, tenant)) {
+                trusting.push(tenant.clone());
+            }
+        }
+    }
+    by_issuer
 }
