@@ -1,6 +1,6 @@
 //! The command line of `cargo xtask`.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Set-up, tests, generated files, the local control plane and CI of AgentAPI.
 #[derive(Debug, Parser)]
@@ -28,6 +28,11 @@ pub(crate) enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Install what the tests need and run them
+    Test(TestOptions),
+    /// Everything that must hold before a merge: format, lints, dependency
+    /// policy, generated files, documentation, tests
+    Ci,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,4 +54,15 @@ pub(crate) enum ClusterAction {
         #[arg(long)]
         detach: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestOptions {
+    /// Run only this tier (repeatable): 1 pure, 2 databases, 3 API server,
+    /// 4 real peers
+    #[arg(long = "tier", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub(crate) tiers: Vec<u8>,
+    /// Run only the tests whose name contains this
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
 }

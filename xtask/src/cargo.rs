@@ -18,6 +18,7 @@ pub(crate) const FEATURES: &str = "agentapi-e2e/tier2,agentapi-e2e/tier3,agentap
 pub(crate) struct Artifact {
     pub(crate) manifest_path: PathBuf,
     pub(crate) target: Target,
+    pub(crate) profile: Profile,
     pub(crate) executable: Option<PathBuf>,
 }
 
@@ -25,6 +26,12 @@ pub(crate) struct Artifact {
 pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) kind: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Profile {
+    /// Whether it was built with the test harness.
+    pub(crate) test: bool,
 }
 
 /// Cargo in the workspace's root.
@@ -102,7 +109,7 @@ mod tests {
         let messages = concat!(
             r#"{"reason":"build-script-executed","package_id":"x"}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","manifest_path":"/a/Cargo.toml","target":{"name":"t","kind":["test"]},"executable":"/t"}"#,
+            r#"{"reason":"compiler-artifact","manifest_path":"/a/Cargo.toml","target":{"name":"t","kind":["test"]},"profile":{"test":true},"executable":"/t"}"#,
             "\n",
         );
         let found = artifacts(messages);

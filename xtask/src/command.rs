@@ -65,25 +65,11 @@ impl Run {
         self
     }
 
-    /// Runs with the user's own terminal.
-    ///
-    /// # Errors
-    /// When the program is missing or ends with another code than zero.
-    pub(crate) fn show(mut self) -> Result<()> {
-        let status = self
-            .command
-            .status()
-            .map_err(|error| self.not_started(error))?;
-        if !status.success() {
-            bail!("`{}` failed ({status})", self.line());
-        }
-        Ok(())
-    }
-
     /// Runs silently and returns stdout.
     ///
     /// # Errors
-    /// As [`Run::show`]; the error carries the end of the program's output.
+    /// When the program is missing or ends with another code than zero; the
+    /// error carries the end of its output.
     pub(crate) fn output(mut self) -> Result<String> {
         self.command
             .stdin(if self.input.is_some() {

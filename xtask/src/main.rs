@@ -2,6 +2,7 @@
 
 mod arguments;
 mod cargo;
+mod ci;
 mod cluster;
 mod command;
 mod generate;
@@ -13,6 +14,7 @@ mod process;
 mod progress;
 mod random;
 mod state;
+mod test;
 mod wait;
 mod workspace;
 
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Cluster { action } => cluster::execute(&workspace, &action),
         Task::Generate { check } => generate::execute(&workspace, check),
+        Task::Test(options) => test::execute(&workspace, &options),
+        Task::Ci => ci::execute(&workspace),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -128,7 +128,7 @@ pub(crate) fn python_peers(workspace: &Workspace) -> Result<PathBuf> {
     let python = target.join("bin/python");
     once(
         &target,
-        &[requirements.clone()],
+        std::slice::from_ref(&requirements),
         "pip install (e2e/peers/python)",
         || {
             Run::new("python3")
