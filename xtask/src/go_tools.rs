@@ -123,6 +123,17 @@ pub(crate) fn ensure(workspace: &Workspace, tools: &[&GoTool]) -> Result<()> {
     tools.iter().try_for_each(|tool| tool.ensure(workspace))
 }
 
+/// The version of the local control plane, such as `v1.36.3`.
+///
+/// # Errors
+/// When its module does not name one.
+pub(crate) fn control_plane_version(workspace: &Workspace) -> Result<String> {
+    let manifest = read(&workspace.path(KUBERNETES).join("go.mod"))?;
+    kubernetes_version(&manifest)
+        .map(str::to_owned)
+        .with_context(|| format!("{KUBERNETES}/go.mod requires no k8s.io/kubernetes"))
+}
+
 /// Strips symbols, and tells Kubernetes programs their version: without it
 /// clients cannot parse what `/version` says.
 fn linker_flags(module: &Path) -> Result<String> {

@@ -14,11 +14,14 @@ use crate::go_tools::HELM;
 use crate::process::{Daemon, StopSignal};
 use crate::state::State;
 use crate::workspace::Workspace;
-use crate::{http, progress};
+use crate::{go_tools, http, progress};
 
 const NAMESPACE: &str = "agentapi-system";
 const OPERATOR: &str = "agentapi-operator";
 const GATEWAY: &str = "agentapi-gateway";
+/// The chart's values for programs that run outside of the cluster.
+const HOST_PROCESSES: &str =
+    "namespaces.createPlatform=true,operator.enabled=false,gateway.enabled=false";
 /// How long the programs' own credentials last; each `cluster run` makes new
 /// ones.
 const TOKEN_LIFETIME: &str = "720h";
@@ -109,11 +112,10 @@ fn apply_chart(workspace: &Workspace, kubectl: &Kubectl) -> Result<()> {
         .arg(workspace.path("charts/agentapi"))
         .args(["--namespace", NAMESPACE])
         .args([
-            "--set",
-            "operator.enabled=false",
-            "--set",
-            "gateway.enabled=false",
+            "--kube-version",
+            &go_tools::control_plane_version(workspace)?,
         ])
+        .args(["--set", HOST_PROCESSES])
         .output()?;
     kubectl.apply(manifests)
 }
