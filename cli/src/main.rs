@@ -1,2 +1,22 @@
-//! placeholder
-fn main() {}
+//! `agentapi`: the embedded mode, the demo, and tools around them.
+
+mod arguments;
+mod failure;
+mod output;
+mod sample;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match arguments::run(arguments::Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
