@@ -1,1 +1,0 @@
-//! Configuration: a commented default file, overlaid by the environment, validated at start.

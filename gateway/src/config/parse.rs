@@ -1,0 +1,151 @@
+//! From text to types, with errors that name the field and its variable.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::{ConfigError, EncryptionKey, environment};
+
+const AES_256_KEY_BYTES: usize = 32;
+
+fn invalid(field: &'static str, problem: impl Into<String>) -> ConfigError {
+    let variable = environment::variable(field);
+    ConfigError::Invalid {
+        field,
+        variable,
+        problem: problem.into(),
+    }
+}
+
+pub(super) fn address(field: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        invalid(
+            field,
+            format!("expected an IP address and a port such as 0.0.0.0:8080, found {text:?}"),
+        )
+    })
+}
+
+/// An absolute `http` or `https` URL whose path ends without a slash.
+pub(super) fn base_url(field: &'static str, text: &str) -> Result<Option<Url>, ConfigError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let expected = "expected an absolute http or https URL without query, fragment and user";
+    let url: Url = text
+        .parse()
+        .map_err(|error| invalid(field, format!("{expected}: {error}")))?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !plain {
+        return Err(invalid(field, expected));
+    }
+    Ok(Some(url))
+}
+
+/// A secret that starts in one of the given ways; absent if empty.
+pub(super) fn secret(
+    field: &'static str,
+    text: &SecretString,
+    starts: &[&str],
+) -> Result<Option<SecretString>, ConfigError> {
+    let value = text.expose_secret();
+    if value.is_empty() {
+        return Ok(None);
+    }
+    if starts.iter().any(|start| value.starts_with(start)) {
+        return Ok(Some(text.clone()));
+    }
+    Err(invalid(
+        field,
+        format!("expected a value that starts with {}", starts.join(" or ")),
+    ))
+}
+
+/// `ID:BASE64,…` with 32 bytes each.
+pub(super) fn encryption_keys(
+    field: &'static str,
+    text: &SecretString,
+) -> Result<Vec<EncryptionKey>, ConfigError> {
+    let expected = "expected ID:BASE64,… with 32 bytes of key each and no id twice";
+    let mut keys: Vec<EncryptionKey> = Vec::new();
+    for entry in list(text.expose_secret()) {
+        let (id, encoded) = entry
+            .split_once(':')
+            .ok_or_else(|| invalid(field, expected))?;
+        let key = STANDARD
+            .decode(encoded)
+            .map_err(|_| invalid(field, expected))?;
+        let known = keys.iter().any(|key| key.id == id);
+        if id.is_empty() || known || key.len() != AES_256_KEY_BYTES {
+            return Err(invalid(field, expected));
+        }
+        keys.push(EncryptionKey {
+            id: id.to_owned(),
+            key: key.into(),
+        });
+    }
+    Ok(keys)
+}
+
+/// A name as Kubernetes gives to namespaces (RFC 1123 label).
+pub(super) fn dns_label(field: &'static str, text: &str) -> Result<String, ConfigError> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let ends = !text.starts_with('-') && !text.ends_with('-');
+    if (1..=63).contains(&text.len()) && ends && text.chars().all(inner) {
+        return Ok(text.to_owned());
+    }
+    Err(invalid(
+        field,
+        format!("expected the name of a namespace, found {text:?}"),
+    ))
+}
+
+pub(super) fn networks(field: &'static str, text: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |entry: &str| {
+        entry.parse().map_err(|_| {
+            invalid(
+                field,
+                format!(
+                    "expected ranges such as 127.0.0.0/8, separated by commas, found {entry:?}"
+                ),
+            )
+        })
+    };
+    list(text).map(network).collect()
+}
+
+pub(super) fn number(
+    field: &'static str,
+    text: &str,
+    range: RangeInclusive<usize>,
+) -> Result<usize, ConfigError> {
+    let (low, high) = (range.start(), range.end());
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        invalid(
+            field,
+            format!("expected a number from {low} to {high}, found {text:?}"),
+        )
+    })
+}
+
+pub(super) fn seconds(field: &'static str, text: &str) -> Result<Duration, ConfigError> {
+    number(field, text, 1..=3600).map(|seconds| Duration::from_secs(seconds as u64))
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+}
