@@ -115,3 +115,7 @@ fn write(file: &Generated) -> Result<()> {
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
+
+#[cfg(test)]
+#[path = "generate_tests.rs"]
+mod tests;

@@ -13,6 +13,8 @@ mod packages;
 mod process;
 mod progress;
 mod random;
+#[cfg(test)]
+mod scratch;
 mod state;
 mod test;
 mod wait;

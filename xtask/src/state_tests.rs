@@ -1,19 +1,5 @@
 use super::*;
-
-/// A state directory that is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("agentapi-xtask-{name}-{}", std::process::id())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::scratch::Scratch;
 
 fn sleeper(directory: &Path) -> Daemon {
     Daemon {
@@ -32,15 +18,15 @@ fn ports_and_secrets_survive_a_reopening() {
     let scratch = Scratch::new("reopen");
     let remembered =
         |state: &mut State| (state.port("one").unwrap(), state.password("two").unwrap());
-    let first = remembered(&mut State::open(&scratch.0).unwrap());
-    let second = remembered(&mut State::open(&scratch.0).unwrap());
+    let first = remembered(&mut State::open(scratch.path()).unwrap());
+    let second = remembered(&mut State::open(scratch.path()).unwrap());
     assert_eq!(first, second);
 }
 
 #[test]
 fn a_remembered_port_that_a_stranger_took_is_replaced() {
     let scratch = Scratch::new("port");
-    let mut state = State::open(&scratch.0).unwrap();
+    let mut state = State::open(scratch.path()).unwrap();
     let port = state.port("one").unwrap();
     let _stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
     assert_ne!(state.port_to_listen_on("one").unwrap(), port);
@@ -50,7 +36,7 @@ fn a_remembered_port_that_a_stranger_took_is_replaced() {
 fn the_memory_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new("mode");
-    let mut state = State::open(&scratch.0).unwrap();
+    let mut state = State::open(scratch.path()).unwrap();
     state.password("one").unwrap();
     let mode = fs::metadata(state.path(FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -59,10 +45,10 @@ fn the_memory_is_readable_by_its_owner_only() {
 #[test]
 fn a_started_program_is_stopped_by_a_later_command() {
     let scratch = Scratch::new("stop");
-    let mut state = State::open(&scratch.0).unwrap();
-    state.start(&sleeper(&scratch.0), || true).unwrap();
+    let mut state = State::open(scratch.path()).unwrap();
+    state.start(&sleeper(scratch.path()), || true).unwrap();
     drop(state);
-    let mut later = State::open(&scratch.0).unwrap();
+    let mut later = State::open(scratch.path()).unwrap();
     assert!(
         later.runs("sleeper").unwrap(),
         "the later command does not know it"
@@ -74,14 +60,14 @@ fn a_started_program_is_stopped_by_a_later_command() {
 #[test]
 fn a_program_that_ends_early_is_reported_with_its_log() {
     let scratch = Scratch::new("ends");
-    let mut state = State::open(&scratch.0).unwrap();
+    let mut state = State::open(scratch.path()).unwrap();
     let daemon = Daemon {
         program: "sh".into(),
         arguments: vec![
             "-c".to_owned(),
             "sleep 0.2; echo out of luck; exit 1".to_owned(),
         ],
-        ..sleeper(&scratch.0)
+        ..sleeper(scratch.path())
     };
     let error = format!("{:#}", state.start(&daemon, || false).unwrap_err());
     assert!(error.contains("out of luck"), "{error}");

@@ -203,3 +203,7 @@ fn read(
     drop(reader);
     Ok(hung)
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
