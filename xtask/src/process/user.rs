@@ -91,6 +91,7 @@ fn find(accounts: &str, name: &str) -> Option<User> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     const ACCOUNTS: &str = "root:x:0:0:root:/root:/bin/sh\nnobodyelse:x:5:5::/:\nnobody:x:65534:65533:n:/:/bin/false\n";
 
@@ -111,12 +112,8 @@ mod tests {
             id: 4_000_000,
             group: 4_000_000,
         };
-        let directory =
-            std::env::temp_dir().join(format!("agentapi-xtask-closed-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
-        let enters = stranger.can_enter(&directory);
-        fs::remove_dir(&directory).unwrap();
-        assert!(!enters);
+        let scratch = Scratch::new("closed");
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!stranger.can_enter(scratch.path()));
     }
 }
