@@ -21,19 +21,9 @@ const CHECK: Duration = Duration::from_millis(500);
 /// When something cannot be started, or ends while this waits.
 pub(crate) fn execute(workspace: &Workspace, directory: &Path, detach: bool) -> Result<()> {
     let programs = cargo::build_programs(workspace)?;
-    let mut state = State::open(directory)?;
+    let state = State::open(directory)?;
     let already = running(&state)?;
-    let outcome = Platform::up(workspace, &mut state, &programs).and_then(|platform| {
-        println!("ready {}", platform.endpoints.gateway);
-        if detach {
-            return Ok(());
-        }
-        progress::note("Ctrl-C stops what this command started");
-        let started = state.processes().to_vec();
-        let logs = state.path("logs");
-        drop(state);
-        stay(directory, &started, &logs)
-    });
+    let outcome = serve(workspace, state, directory, &programs, detach);
     if detach && outcome.is_ok() {
         return Ok(());
     }
@@ -42,6 +32,27 @@ pub(crate) fn execute(workspace: &Workspace, directory: &Path, detach: bool) -> 
     let mut state = State::open(directory)?;
     state.stop(|name| !already.contains(name))?;
     outcome
+}
+
+/// Takes the state by value, so that other commands can open it while this one
+/// only waits.
+fn serve(
+    workspace: &Workspace,
+    mut state: State,
+    directory: &Path,
+    programs: &Path,
+    detach: bool,
+) -> Result<()> {
+    let platform = Platform::up(workspace, &mut state, programs)?;
+    println!("ready {}", platform.endpoints.gateway);
+    if detach {
+        return Ok(());
+    }
+    progress::note("Ctrl-C stops what this command started");
+    let started = state.processes().to_vec();
+    let logs = state.path("logs");
+    drop(state);
+    stay(directory, &started, &logs)
 }
 
 fn running(state: &State) -> Result<BTreeSet<String>> {
