@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::prompts::Prompts;
 use crate::store::TenantId;
 use crate::upstream::{Dialer, EgressPolicy, HttpClient};
 
@@ -169,6 +170,7 @@ fn tenant(organization: &str, keys: IssuerKeys, suspended: bool) -> Tenant {
         id: TenantId(config.tenant_id),
         issuers: vec![Arc::new(Issuer::compile(&issuer, &http).unwrap())],
         config: Arc::new(config),
+        prompts: Prompts::default(),
         servers: BTreeMap::new(),
     }
 }

@@ -1,1 +1,95 @@
-//! The HTTP surface.
+//! The HTTP surface: router, middleware, thin handlers, problem documents.
+//!
+//! A handler extracts, makes one domain call, and responds. Who may reach it is
+//! decided before, by the group of routes it stands in.
+
+mod audit;
+mod authenticate;
+pub(crate) mod body;
+mod observe;
+mod openapi;
+mod page;
+mod problem;
+pub(crate) mod prompts;
+mod request_id;
+mod sessions;
+mod state;
+mod well_known;
+
+use std::any::Any;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::Method;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use authenticate::RequestContext;
+pub use openapi::openapi;
+pub use problem::{ErrorCode, Problem, ProblemDocument};
+pub use request_id::current as current_request_id;
+pub use state::{AppState, Services};
+
+/// The public surface.
+pub fn router(state: AppState) -> Router {
+    let api = api_routes()
+        .split_for_parts()
+        .0
+        .layer(from_fn_with_state(state.clone(), authenticate::api));
+    let public = public_routes()
+        .split_for_parts()
+        .0
+        .route("/openapi.json", get(document));
+    // Outermost last: every answer has a request id, also one that a panic made.
+    Router::new()
+        .merge(api)
+        .merge(public)
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(state.body_limit))
+        .layer(from_fn_with_state(state.clone(), observe::middleware))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(request_id::middleware))
+        .with_state(state)
+}
+
+/// Routes for callers.
+fn api_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(sessions::routes())
+        .merge(prompts::routes())
+        .merge(audit::routes())
+}
+
+/// Routes for everybody.
+fn public_routes() -> OpenApiRouter<AppState> {
+    well_known::routes()
+}
+
+fn documented_routes() -> OpenApiRouter<AppState> {
+    api_routes().merge(public_routes())
+}
+
+async fn document() -> axum::Json<utoipa::openapi::OpenApi> {
+    axum::Json(openapi())
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(
+        ErrorCode::MethodNotAllowed,
+        format!("the path does not have the method {method}"),
+    )
+}
+
+/// A panic ends one request, not the gateway.
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(message = message.unwrap_or("unknown"), "a request panicked");
+    Problem::new(ErrorCode::Internal, "the gateway failed").into_response()
+}

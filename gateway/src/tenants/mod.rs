@@ -8,6 +8,7 @@ use agentapi_crds::tenant_config::TenantConfig;
 use arc_swap::ArcSwap;
 
 use crate::auth::Issuer;
+use crate::domain::prompts::Prompts;
 use crate::store::TenantId;
 use crate::upstream::Server;
 
@@ -20,6 +21,8 @@ pub struct Tenant {
     pub config: Arc<TenantConfig>,
     /// Issuers whose tokens may speak for it.
     pub issuers: Vec<Arc<Issuer>>,
+    /// Prompt policies, compiled.
+    pub prompts: Prompts,
     /// MCP servers by name.
     pub servers: BTreeMap<String, Arc<Server>>,
 }

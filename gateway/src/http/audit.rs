@@ -1,0 +1,185 @@
+//! The record, for those who may read it.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::page::{List, PageQuery, Parameters};
+use super::problem::ProblemDocument;
+use super::{AppState, ErrorCode, Problem};
+use crate::audit;
+use crate::auth::Caller;
+use crate::domain::audit::Record;
+use crate::store::AuditFilter;
+
+/// Role that may read its organization's record.
+const READER: &str = "admin";
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(verify))
+}
+
+/// One record, without the key of its commitments.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RecordDocument {
+    id: Uuid,
+    /// Writer epoch whose chain it belongs to.
+    writer: Uuid,
+    /// Position in the chain, from 1.
+    sequence: u64,
+    #[schema(value_type = String, format = DateTime)]
+    time: Timestamp,
+    organization: String,
+    /// The user; absent once erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    #[schema(example = "tool.call")]
+    action: &'static str,
+    #[schema(example = "notes/add_note")]
+    resource: String,
+    /// `intent`, `success`, `denied` or `failure`.
+    outcome: &'static str,
+    /// A stable code of what went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+    hash: String,
+    previous_hash: String,
+}
+
+/// Which records are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RecordQuery {
+    /// Exact action, for example `tool.call`.
+    action: Option<String>,
+    /// Exact user.
+    actor: Option<String>,
+    /// Not before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// Most records returned, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<Uuid>,
+}
+
+/// What a verification found.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct VerificationDocument {
+    /// Chains read, one for each writer epoch.
+    writers: usize,
+    /// Records read.
+    records: u64,
+    /// What is wrong; empty if the record is whole.
+    problems: Vec<ProblemInChain>,
+}
+
+/// One thing wrong in a chain.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProblemInChain {
+    writer: Uuid,
+    sequence: u64,
+    what: String,
+}
+
+/// Lists the organization's record, newest first
+#[utoipa::path(
+    get, path = "/v1/audit", tag = "governance", params(RecordQuery),
+    responses(
+        (status = 200, body = List<RecordDocument>),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Parameters(query): Parameters<RecordQuery>,
+) -> Result<Json<List<RecordDocument>>, Problem> {
+    reader(&caller)?;
+    let page = PageQuery::new(query.limit, query.cursor).page()?;
+    let filter = AuditFilter {
+        action: query.action,
+        actor: query.actor,
+        since: query.since,
+        until: query.until,
+    };
+    let page = state
+        .store
+        .audit_page(caller.tenant_id(), &filter, page)
+        .await?;
+    Ok(Json(List::of(page, document)))
+}
+
+/// Verifies every chain of the organization's record
+#[utoipa::path(
+    get, path = "/v1/audit/verify", tag = "governance",
+    responses(
+        (status = 200, body = VerificationDocument),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+async fn verify(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<VerificationDocument>, Problem> {
+    reader(&caller)?;
+    let found = audit::verify(&*state.store, caller.tenant_id()).await?;
+    let problem = |problem: &crate::domain::audit::Problem| ProblemInChain {
+        writer: problem.writer,
+        sequence: problem.sequence,
+        what: problem.what.to_string(),
+    };
+    Ok(Json(VerificationDocument {
+        writers: found.writers,
+        records: found.records,
+        problems: found.problems.iter().map(problem).collect(),
+    }))
+}
+
+fn reader(caller: &Caller) -> Result<(), Problem> {
+    if caller.has_role(READER) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorCode::Forbidden,
+        format!("the role {READER} is needed"),
+    ))
+}
+
+fn document(record: Record) -> RecordDocument {
+    RecordDocument {
+        id: record.id,
+        writer: record.writer,
+        sequence: record.sequence,
+        time: record.time,
+        organization: record.organization,
+        actor: record.actor,
+        action: record.action.name(),
+        resource: record.resource,
+        outcome: record.outcome.name(),
+        reason: record.reason,
+        request_id: record.request_id,
+        address: record.address,
+        user_agent: record.user_agent,
+        hash: record.hash,
+        previous_hash: record.previous_hash,
+    }
+}

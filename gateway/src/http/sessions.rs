@@ -1,0 +1,315 @@
+//! Agent sessions.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::body::JsonBody;
+use super::page::{List, PageQuery, Parameters};
+use super::problem::ProblemDocument;
+use super::{AppState, ErrorCode, Problem, RequestContext};
+use crate::auth::Caller;
+use crate::domain::audit::{Action, Outcome};
+use crate::store::{NewSession, Session};
+
+const DEFAULT_WORKSPACE: &str = "default";
+/// Longest workspace, in bytes.
+const MAX_WORKSPACE: usize = 128;
+/// Largest metadata, in bytes of JSON.
+const MAX_METADATA: usize = 16 * 1024;
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(read, update, end))
+}
+
+/// An agent session.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SessionDocument {
+    id: Uuid,
+    organization: String,
+    user: String,
+    /// Unit of isolation below the user.
+    workspace: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it ends in any case; without use it ends earlier.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// MCP endpoint of the session.
+    mcp_url: String,
+    #[schema(value_type = Object)]
+    metadata: Value,
+}
+
+/// What a session is created from.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CreateSession {
+    /// Unit of isolation below the user; `default` if absent.
+    #[schema(max_length = 128)]
+    workspace: Option<String>,
+    /// Whatever the client wants to remember; at most 16 KiB of JSON.
+    #[schema(value_type = Object)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// What of a session can be changed.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UpdateSession {
+    /// Replaces the metadata.
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+}
+
+/// Creates a session
+#[utoipa::path(
+    post, path = "/v1/sessions", tag = "sessions", request_body = CreateSession,
+    responses(
+        (status = 201, body = SessionDocument),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<CreateSession>,
+) -> Result<Response, Problem> {
+    refuse_idempotency_key(&headers)?;
+    let new = new_session(&caller, body)?;
+    let resource = format!("workspace/{}", new.workspace);
+    let act = state
+        .recorder
+        .intent(
+            caller.tenant_id(),
+            &context,
+            Action::SessionCreate,
+            resource,
+        )
+        .await?;
+    match state.store.create_session(caller.tenant_id(), new).await {
+        Ok(session) => {
+            act.finish(Outcome::Success, None).await?;
+            let document = document(&state, &caller, session);
+            let location = [(LOCATION, format!("/v1/sessions/{}", document.id))];
+            Ok((StatusCode::CREATED, location, Json(document)).into_response())
+        }
+        Err(error) => {
+            let problem = Problem::from(error);
+            act.finish(Outcome::Failure, Some(problem.code().name()))
+                .await?;
+            Err(problem)
+        }
+    }
+}
+
+/// Lists the caller's sessions
+#[utoipa::path(
+    get, path = "/v1/sessions", tag = "sessions", params(PageQuery),
+    responses(
+        (status = 200, body = List<SessionDocument>),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Parameters(query): Parameters<PageQuery>,
+) -> Result<Json<List<SessionDocument>>, Problem> {
+    let page = state
+        .store
+        .list_sessions(caller.tenant_id(), &caller.user, query.page()?)
+        .await?;
+    Ok(Json(List::of(page, |session| {
+        document(&state, &caller, session)
+    })))
+}
+
+/// Reads a session
+#[utoipa::path(
+    get, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = SessionDocument),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+async fn read(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<SessionDocument>, Problem> {
+    let session = state
+        .store
+        .touch_session(caller.tenant_id(), &caller.user, session_id(&id)?)
+        .await?;
+    let session = session.ok_or_else(Problem::not_found)?;
+    Ok(Json(document(&state, &caller, session)))
+}
+
+/// Replaces the metadata of a session
+#[utoipa::path(
+    patch, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = Uuid, Path)), request_body = UpdateSession,
+    responses(
+        (status = 200, body = SessionDocument),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+async fn update(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<UpdateSession>,
+) -> Result<Json<SessionDocument>, Problem> {
+    let id = session_id(&id)?;
+    let metadata = bounded(body.metadata)?;
+    let act = state
+        .recorder
+        .intent(
+            caller.tenant_id(),
+            &context,
+            Action::SessionUpdate,
+            id.to_string(),
+        )
+        .await?;
+    let changed = state
+        .store
+        .set_session_metadata(caller.tenant_id(), &caller.user, id, &metadata)
+        .await;
+    let changed = changed
+        .map_err(Problem::from)
+        .and_then(|session| session.ok_or_else(Problem::not_found));
+    finished(act, changed)
+        .await
+        .map(|session| Json(document(&state, &caller, session)))
+}
+
+/// Ends a session
+#[utoipa::path(
+    delete, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = Uuid, Path)),
+    responses(
+        (status = 204),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+async fn end(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = session_id(&id)?;
+    let act = state
+        .recorder
+        .intent(
+            caller.tenant_id(),
+            &context,
+            Action::SessionDelete,
+            id.to_string(),
+        )
+        .await?;
+    let ended = state
+        .store
+        .end_session(caller.tenant_id(), &caller.user, id)
+        .await
+        .map_err(Problem::from);
+    let ended = ended.and_then(|ended| ended.then_some(()).ok_or_else(Problem::not_found));
+    finished(act, ended).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Records how an act ended, and only then lets its result go.
+async fn finished<T>(act: crate::audit::OpenAct, result: Result<T, Problem>) -> Result<T, Problem> {
+    match &result {
+        Ok(_) => act.finish(Outcome::Success, None).await?,
+        Err(problem) => {
+            let outcome = if problem.code() == ErrorCode::NotFound {
+                Outcome::Denied
+            } else {
+                Outcome::Failure
+            };
+            act.finish(outcome, Some(problem.code().name())).await?;
+        }
+    }
+    result
+}
+
+fn new_session(caller: &Caller, body: CreateSession) -> Result<NewSession, Problem> {
+    let limits = &caller.tenant.config.sessions;
+    let lifetime =
+        SignedDuration::from_secs(i64::try_from(limits.max_lifetime_seconds).unwrap_or(i64::MAX));
+    let expires_at = Timestamp::now().checked_add(lifetime);
+    Ok(NewSession {
+        user: caller.user.to_string(),
+        workspace: workspace(body.workspace)?,
+        metadata: bounded(body.metadata.unwrap_or_default())?,
+        expires_at: expires_at.unwrap_or(Timestamp::MAX),
+        idle_timeout_seconds: limits.idle_timeout_seconds,
+        max_per_user: limits.max_per_user,
+    })
+}
+
+fn workspace(given: Option<String>) -> Result<String, Problem> {
+    let workspace = given.unwrap_or_else(|| DEFAULT_WORKSPACE.to_owned());
+    let fits = !workspace.is_empty()
+        && workspace.len() <= MAX_WORKSPACE
+        && !workspace.chars().any(char::is_control);
+    if !fits {
+        let detail =
+            format!("workspace must have 1 to {MAX_WORKSPACE} bytes without control characters");
+        return Err(Problem::new(ErrorCode::InvalidRequest, detail));
+    }
+    Ok(workspace)
+}
+
+fn bounded(metadata: Map<String, Value>) -> Result<Value, Problem> {
+    let metadata = Value::Object(metadata);
+    if metadata.to_string().len() > MAX_METADATA {
+        return Err(Problem::new(
+            ErrorCode::InvalidRequest,
+            format!("metadata is larger than {MAX_METADATA} bytes"),
+        ));
+    }
+    Ok(metadata)
+}
+
+/// An id that is none is as unknown as any other.
+fn session_id(id: &str) -> Result<Uuid, Problem> {
+    Uuid::try_parse(id).map_err(|_| Problem::not_found())
+}
+
+/// Ignoring the header would make a client believe in a guarantee that it does not have.
+fn refuse_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key("idempotency-key") {
+        return Err(Problem::new(
+            ErrorCode::NotSupported,
+            "Idempotency-Key is not served yet: send the request without it",
+        ));
+    }
+    Ok(())
+}
+
+fn document(state: &AppState, caller: &Caller, session: Session) -> SessionDocument {
+    SessionDocument {
+        id: session.id,
+        organization: caller.tenant.config.organization.clone(),
+        user: session.user,
+        workspace: session.workspace,
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        mcp_url: format!("{}/v1/sessions/{}/mcp", state.public_url, session.id),
+        metadata: session.metadata,
+    }
+}

@@ -1,0 +1,50 @@
+//! What every handler may use.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::audit::Recorder;
+use crate::auth::Authenticator;
+use crate::limits::Limiter;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::tenants::Tenants;
+
+/// The services behind the HTTP surface.
+pub struct Services {
+    /// Organizations.
+    pub tenants: Tenants,
+    /// Tokens to callers.
+    pub authenticator: Authenticator,
+    /// How often callers may call.
+    pub limiter: Limiter,
+    /// What outlives the process.
+    pub store: Arc<dyn Store>,
+    /// The record.
+    pub recorder: Recorder,
+    /// Counters.
+    pub metrics: Metrics,
+    /// How clients reach the gateway, without a trailing slash.
+    pub public_url: String,
+    /// Largest body accepted, in bytes.
+    pub body_limit: usize,
+}
+
+/// [`Services`], shared. Cloning is cheap.
+#[derive(Clone)]
+pub struct AppState(Arc<Services>);
+
+impl AppState {
+    /// Shares the services.
+    pub fn new(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}
