@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::sample;
+use crate::{migrate, render, sample};
 
 /// Run, try and inspect AgentAPI
 #[derive(Debug, Parser)]
@@ -15,6 +15,10 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print every object that the operator would apply
+    Render(render::Arguments),
+    /// Bring the schema of a database up to date
+    Migrate(migrate::Arguments),
     /// Run a small MCP server to try things with
     #[command(subcommand)]
     Sample(sample::Sample),
@@ -23,6 +27,8 @@ enum Command {
 /// Does what the command line says.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
+        Command::Render(arguments) => render::run(arguments),
+        Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Sample(sample) => sample::run(sample).await,
     }
 }

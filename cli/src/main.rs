@@ -2,7 +2,11 @@
 
 mod arguments;
 mod failure;
+mod manifests;
+mod migrate;
 mod output;
+mod render;
+mod report;
 mod sample;
 mod signals;
 
