@@ -10,7 +10,7 @@ use crate::manifests::{Manifests, ManifestsError};
 /// The failure of a command whose manifests cannot be used.
 pub(crate) fn manifests(folder: &Path, error: ManifestsError) -> Failure {
     let next = format!(
-        "agentapi render --manifests {} once they are corrected",
+        "agentapi render --manifests {} # once they are corrected",
         folder.display()
     );
     match error {
