@@ -1,22 +1,33 @@
 //! Everything the gateway dials: MCP servers, and every URL a tenant or a document names.
+//!
+//! - [`Dialer`], [`EgressPolicy`], [`HttpClient`]: where connections may go, and HTTP over them.
+//! - [`Server`]: one MCP server of one organization, compiled from its configuration.
+//! - [`Connection`]: an initialized session with one, over Streamable HTTP or a child process.
+//! - [`UpstreamSessions`]: the connections behind one MCP session of a client.
 
 mod address;
+mod connection;
+mod credentials;
 mod dialer;
 mod egress;
+mod error;
+mod event_stream;
 mod http_client;
+pub mod process;
+mod reply;
 mod secrets;
-
-use agentapi_crds::tenant_config::ServerConfig;
+mod server;
+mod sessions;
+mod streamable_http;
 
 pub use address::Special;
+pub use connection::Connection;
 pub use dialer::{DialError, Dialer, Resolve};
 pub use egress::{EgressPolicy, Refusal};
+pub use error::UpstreamError;
 pub use http_client::{HttpClient, HttpError, TrustError};
+pub use reply::{Call, Messages, Reply};
 pub use secrets::{SecretError, Secrets};
-
-/// One MCP server of one organization, ready to be spoken to.
-#[derive(Debug)]
-pub struct Server {
-    /// The configuration it was compiled from.
-    pub config: ServerConfig,
-}
+pub use server::{CompileError, Environment, Server};
+pub use sessions::{Client, UpstreamSessions};
+pub use streamable_http::{PROTOCOL_VERSION, SESSION_ID};

@@ -27,6 +27,16 @@ pub enum SecretError {
         /// Key in the Secret.
         key: String,
     },
+    /// The value cannot stand in a header field.
+    #[error("the value of {key} in Secret {namespace}/{name} cannot be sent as a header field")]
+    NotAHeader {
+        /// Namespace of the Secret.
+        namespace: String,
+        /// Name of the Secret.
+        name: String,
+        /// Key in the Secret.
+        key: String,
+    },
     /// The Secret cannot be read now.
     #[error("Secrets cannot be read now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -9,6 +9,7 @@ mod error;
 mod federation;
 mod filter;
 mod initialize;
+mod server_message;
 mod splice;
 mod strict;
 
@@ -19,4 +20,5 @@ pub use federation::{
 };
 pub use filter::{FilterError, ToolFilter};
 pub use initialize::{InitializeParams, LATEST_REVISION, REVISIONS, negotiate, server_result};
+pub use server_message::{ServerKind, ServerMessage, same_id};
 pub use splice::{Edit, splice};

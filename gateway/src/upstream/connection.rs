@@ -1,0 +1,182 @@
+//! A session with one upstream, over whichever transport.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error::UpstreamError;
+use super::process::Process;
+use super::reply::{Call, Reply};
+use super::server::{Server, Transport, headers};
+use super::streamable_http::SessionHeaders;
+use crate::domain::mcp::{REVISIONS, ServerKind, ServerMessage};
+use crate::store::UpstreamState;
+
+/// An initialized session with one upstream.
+#[derive(Debug)]
+pub struct Connection {
+    server: Arc<Server>,
+    link: Link,
+    revision: String,
+}
+
+#[derive(Clone, Debug)]
+enum Link {
+    Http(SessionHeaders),
+    Process(Arc<Process>),
+}
+
+/// What matters of a server's `initialize` result.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Initialized {
+    protocol_version: String,
+    #[serde(default)]
+    capabilities: Value,
+}
+
+impl Connection {
+    pub(super) async fn open(
+        server: Arc<Server>,
+        initialize: Call,
+    ) -> Result<(Self, String), UpstreamError> {
+        let (link, answer) = match server.transport() {
+            Transport::Http(http) => {
+                let (reply, session_id) = http.call(&SessionHeaders::default(), initialize).await?;
+                let link = SessionHeaders {
+                    session_id,
+                    protocol_version: None,
+                };
+                (Link::Http(link), reply.response().await?)
+            }
+            Transport::Process(program) => {
+                let process = program.start(&server.config).await?;
+                let answer = process.call(initialize).await?.response().await?;
+                (Link::Process(Arc::new(process)), answer)
+            }
+        };
+        let initialized = read(&answer)?;
+        let link = match link {
+            Link::Http(session) => Link::Http(SessionHeaders {
+                protocol_version: HeaderValue::from_str(&initialized.protocol_version).ok(),
+                ..session
+            }),
+            process @ Link::Process(_) => process,
+        };
+        server.learn(initialized.capabilities);
+        let connection = Self {
+            server,
+            link,
+            revision: initialized.protocol_version,
+        };
+        Ok((connection, answer))
+    }
+
+    /// The session that another replica, or this one before it was restarted, has
+    /// opened. A child process does not outlive the gateway that started it.
+    pub(super) fn resume(server: Arc<Server>, state: &UpstreamState) -> Option<Self> {
+        let Transport::Http(_) = server.transport() else {
+            return None;
+        };
+        let session = headers(state.session_id.as_deref(), &state.protocol_version)?;
+        Some(Self {
+            server,
+            link: Link::Http(session),
+            revision: state.protocol_version.clone(),
+        })
+    }
+
+    /// The same session after the server's configuration has changed; nothing if
+    /// the target is another one, which must not see the session.
+    pub(super) fn moved_to(&self, server: &Arc<Server>) -> Option<Self> {
+        (self.server.config.target == server.config.target).then(|| Self {
+            server: server.clone(),
+            link: self.link.clone(),
+            revision: self.revision.clone(),
+        })
+    }
+
+    /// The server at the other end.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// What another replica needs to go on with the session.
+    pub(super) fn state(&self) -> UpstreamState {
+        let session_id = match &self.link {
+            Link::Http(session) => session
+                .session_id
+                .as_ref()
+                .and_then(|id| id.to_str().ok())
+                .map(str::to_owned),
+            Link::Process(_) => None,
+        };
+        UpstreamState {
+            session_id,
+            protocol_version: self.revision.clone(),
+        }
+    }
+
+    /// Whether the session is known to have ended.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(&self.link, Link::Process(process) if !process.is_running())
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    pub async fn call(&self, call: Call) -> Result<Reply, UpstreamError> {
+        match (&self.link, self.server.transport()) {
+            (Link::Http(session), Transport::Http(http)) => {
+                http.call(session, call).await.map(|(reply, _)| reply)
+            }
+            (Link::Process(process), _) => process.call(call).await,
+            (Link::Http(_), Transport::Process(_)) => Err(UpstreamError::SessionLost),
+        }
+    }
+
+    /// Sends a notification, or the client's answer to a request of the server.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    pub async fn send(&self, text: String) -> Result<(), UpstreamError> {
+        match (&self.link, self.server.transport()) {
+            (Link::Http(session), Transport::Http(http)) => http.send(session, text).await,
+            (Link::Process(process), _) => process.send(text).await,
+            (Link::Http(_), Transport::Process(_)) => Err(UpstreamError::SessionLost),
+        }
+    }
+
+    /// Ends the session at the server; a child process ends when the connection is dropped.
+    pub async fn end(&self) -> Result<(), UpstreamError> {
+        match (&self.link, self.server.transport()) {
+            (Link::Http(session), Transport::Http(http)) if session.session_id.is_some() => {
+                http.end(session).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads the answer to `initialize`.
+fn read(answer: &str) -> Result<Initialized, UpstreamError> {
+    let message = ServerMessage::peek(answer).ok_or(UpstreamError::Invalid(
+        "initialize was not answered with a message",
+    ))?;
+    let result = match message.kind {
+        ServerKind::Result { result, .. } => result,
+        ServerKind::Error { error, .. } => {
+            return Err(UpstreamError::Handshake(error.to_owned()));
+        }
+        _ => return Err(UpstreamError::Invalid("initialize was not answered")),
+    };
+    let initialized: Initialized = serde_json::from_str(result)
+        .map_err(|_| UpstreamError::Invalid("initialize was answered without protocolVersion"))?;
+    if !REVISIONS.contains(&initialized.protocol_version.as_str()) {
+        return Err(UpstreamError::Revision(initialized.protocol_version));
+    }
+    Ok(initialized)
+}

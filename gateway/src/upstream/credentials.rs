@@ -1,0 +1,67 @@
+//! The header fields that authenticate the gateway to one upstream.
+
+use std::sync::Arc;
+
+use agentapi_crds::tenant_config::CredentialHeader;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+use tokio::sync::OnceCell;
+
+use super::error::UpstreamError;
+use super::secrets::{SecretError, Secrets};
+
+/// Credentials of one server. They are read once: a Secret that changes is
+/// another revision of the document, and with it another server.
+pub(super) struct Credentials {
+    fields: Vec<(HeaderName, CredentialHeader)>,
+    secrets: Arc<dyn Secrets>,
+    values: OnceCell<HeaderMap>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.fields.iter().map(|(name, _)| name);
+        formatter.debug_set().entries(names).finish()
+    }
+}
+
+impl Credentials {
+    /// Credentials that will be read from `secrets`; fails with the field name that is none.
+    pub(super) fn new(
+        fields: &[CredentialHeader],
+        secrets: Arc<dyn Secrets>,
+    ) -> Result<Self, String> {
+        let named = |field: &CredentialHeader| {
+            let name = HeaderName::from_bytes(field.header.as_bytes());
+            name.map(|name| (name, field.clone()))
+                .map_err(|_| field.header.clone())
+        };
+        Ok(Self {
+            fields: fields.iter().map(named).collect::<Result<_, _>>()?,
+            secrets,
+            values: OnceCell::new(),
+        })
+    }
+
+    /// The fields with their values, marked so that they are not shown by debug output.
+    pub(super) async fn headers(&self) -> Result<&HeaderMap, UpstreamError> {
+        self.values.get_or_try_init(|| self.read()).await
+    }
+
+    async fn read(&self) -> Result<HeaderMap, UpstreamError> {
+        let mut headers = HeaderMap::new();
+        for (name, field) in &self.fields {
+            let secret = self.secrets.read(&field.secret).await?;
+            // A file made with an editor ends with a line feed, which no header field can carry.
+            let text = format!("{}{}", field.prefix, secret.expose_secret().trim_end());
+            let mut value = HeaderValue::from_str(&text).map_err(|_| SecretError::NotAHeader {
+                namespace: field.secret.namespace.clone(),
+                name: field.secret.name.clone(),
+                key: field.secret.key.clone(),
+            })?;
+            value.set_sensitive(true);
+            headers.insert(name.clone(), value);
+        }
+        Ok(headers)
+    }
+}

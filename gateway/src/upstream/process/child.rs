@@ -1,0 +1,104 @@
+//! The operating system's side of a child: its environment, its group, its end.
+
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use secrecy::{ExposeSecret, SecretString};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio_util::sync::CancellationToken;
+
+/// A program to run.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Name of the server, for the log.
+    pub name: String,
+    /// Program and its first arguments.
+    pub command: Vec<String>,
+    /// Further arguments.
+    pub args: Vec<String>,
+    /// Declared environment variables.
+    pub env: BTreeMap<String, SecretString>,
+}
+
+pub(super) struct Streams {
+    pub(super) input: ChildStdin,
+    pub(super) output: ChildStdout,
+    pub(super) errors: ChildStderr,
+}
+
+/// Starts the program; `ended` ends it, and is cancelled when it ends by itself.
+pub(super) fn start(launch: &Launch, ended: CancellationToken) -> Result<Streams, Error> {
+    let directory = tempfile::Builder::new().prefix("agentapi-mcp-").tempdir()?;
+    let mut child = command(launch, &directory)?.spawn()?;
+    let missing = || Error::other("a standard stream is missing");
+    let streams = Streams {
+        input: child.stdin.take().ok_or_else(missing)?,
+        output: child.stdout.take().ok_or_else(missing)?,
+        errors: child.stderr.take().ok_or_else(missing)?,
+    };
+    tokio::spawn(supervise(launch.name.clone(), child, directory, ended));
+    Ok(streams)
+}
+
+fn command(launch: &Launch, directory: &TempDir) -> Result<Command, Error> {
+    let (program, first) = launch
+        .command
+        .split_first()
+        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the command is empty"))?;
+    let mut command = Command::new(program);
+    command
+        .args(first)
+        .args(&launch.args)
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", directory.path())
+        .env("TMPDIR", directory.path())
+        .envs(
+            launch
+                .env
+                .iter()
+                .map(|(name, value)| (name, value.expose_secret())),
+        )
+        .current_dir(directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    Ok(command)
+}
+
+/// Waits for the end of the child, and ends what it started.
+async fn supervise(name: String, mut child: Child, directory: TempDir, ended: CancellationToken) {
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
+    tokio::select! {
+        status = child.wait() => tracing::info!(server = name, ?status, "the server's program has ended"),
+        () = ended.cancelled() => {}
+    }
+    if let Some(group) = group {
+        // Fails if nobody is left in the group, which is as good.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let _ = child.wait().await;
+    ended.cancel();
+    drop(directory);
+}
+
+/// Servers may log to standard error; what they say is not ours to judge.
+pub(super) async fn log_errors(name: String, errors: ChildStderr) {
+    let mut lines = BufReader::new(errors).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        tracing::debug!(
+            server = name,
+            line = %String::from_utf8_lossy(&line),
+            "standard error of the server's program"
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! One MCP server of one organization, compiled from its configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentapi_crds::tenant_config::{
+    CredentialScope, EgressConfig, ProcessValue, RemoteTransport, ServerConfig, ServerTarget,
+};
+use arc_swap::ArcSwapOption;
+use http::Uri;
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+use super::connection::Connection;
+use super::credentials::Credentials;
+use super::dialer::Dialer;
+use super::egress::EgressPolicy;
+use super::error::UpstreamError;
+use super::http_client::{HttpClient, TrustError};
+use super::process::{Launch, Process};
+use super::reply::Call;
+use super::secrets::Secrets;
+use super::streamable_http::{SessionHeaders, StreamableHttp};
+use crate::domain::mcp::{FilterError, ToolFilter};
+
+/// What servers are compiled with.
+#[derive(Clone)]
+pub struct Environment {
+    /// The platform's dialer.
+    pub dialer: Dialer,
+    /// What the organization declared.
+    pub egress: Arc<[EgressConfig]>,
+    /// Where credentials are read.
+    pub secrets: Arc<dyn Secrets>,
+    /// Whether servers may be child processes: in the embedded mode only.
+    pub processes: bool,
+}
+
+/// Why a server cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The URL is none that may be called.
+    #[error("remote.url: {0}")]
+    Url(&'static str),
+    /// The certificates cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A glob cannot be read.
+    #[error("tools: {0}")]
+    Filter(#[from] FilterError),
+    /// A header field has an impossible name.
+    #[error("auth: {0:?} is not the name of a header field")]
+    HeaderName(String),
+    /// Something that this build does not do.
+    #[error("{0} is not supported yet")]
+    NotSupported(&'static str),
+    /// A child process outside of the embedded mode.
+    #[error("child processes are only run by `agentapi dev`")]
+    Process,
+}
+
+/// One MCP server of one organization, ready to be spoken to.
+#[derive(Debug)]
+pub struct Server {
+    /// The configuration it was compiled from.
+    pub config: ServerConfig,
+    egress: Arc<[EgressConfig]>,
+    filter: ToolFilter,
+    transport: Transport,
+    capabilities: ArcSwapOption<Value>,
+}
+
+#[derive(Debug)]
+pub(super) enum Transport {
+    Http(Box<StreamableHttp>),
+    Process(Program),
+}
+
+/// A program, with what its environment is made of.
+pub(super) struct Program {
+    command: Vec<String>,
+    args: Vec<String>,
+    env: BTreeMap<String, ProcessValue>,
+    secrets: Arc<dyn Secrets>,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut program = formatter.debug_struct("Program");
+        program.field("command", &self.command);
+        program.field("args", &self.args).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Compiles a server. Nothing is dialled, read or started yet.
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub fn compile(config: &ServerConfig, environment: &Environment) -> Result<Self, CompileError> {
+        if config.credential_scope == CredentialScope::User {
+            return Err(CompileError::NotSupported("credentialScope: User"));
+        }
+        Ok(Self {
+            config: config.clone(),
+            egress: environment.egress.clone(),
+            filter: ToolFilter::compile(&config.tools)?,
+            transport: transport(config, environment)?,
+            capabilities: ArcSwapOption::empty(),
+        })
+    }
+
+    /// Whether compiling again would make the same server, so that this one may be kept.
+    pub fn is_current(&self, config: &ServerConfig, environment: &Environment) -> bool {
+        self.config == *config && self.egress == environment.egress
+    }
+
+    /// Name of the `McpServer`.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// What stands before `__` in federated names.
+    pub fn prefix(&self) -> &str {
+        self.config.tools.prefix.as_deref().unwrap_or(self.name())
+    }
+
+    /// Whether a tool is offered, by its own name.
+    pub fn offers(&self, tool: &str) -> bool {
+        self.filter.offers(tool)
+    }
+
+    /// Whether any tool may be withheld.
+    pub fn withholds(&self) -> bool {
+        !self.config.tools.allow.is_empty() || !self.config.tools.deny.is_empty()
+    }
+
+    /// Longest silence before a call is given up.
+    pub fn patience(&self) -> Duration {
+        patience(&self.config)
+    }
+
+    /// The server's `capabilities` as it last declared them; nothing before the first handshake.
+    pub fn capabilities(&self) -> Option<Arc<Value>> {
+        self.capabilities.load_full()
+    }
+
+    pub(super) fn learn(&self, capabilities: Value) {
+        self.capabilities.store(Some(Arc::new(capabilities)));
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Connects with a client's `initialize`; returns the connection and the server's answer as it came.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    pub async fn connect(
+        self: &Arc<Self>,
+        initialize: Call,
+    ) -> Result<(Connection, String), UpstreamError> {
+        Connection::open(self.clone(), initialize).await
+    }
+}
+
+impl Program {
+    pub(super) async fn start(&self, config: &ServerConfig) -> Result<Process, UpstreamError> {
+        let mut env = BTreeMap::new();
+        for (name, value) in &self.env {
+            let value = match value {
+                ProcessValue::Literal(text) => SecretString::from(text.clone()),
+                ProcessValue::Secret(reference) => self.secrets.read(reference).await?,
+            };
+            env.insert(name.clone(), value);
+        }
+        let launch = Launch {
+            name: config.name.clone(),
+            command: self.command.clone(),
+            args: self.args.clone(),
+            env,
+        };
+        Process::start(&launch, message_bytes(config), patience(config))
+    }
+}
+
+fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transport, CompileError> {
+    let (endpoint, policy, ca_bundle) = match &config.target {
+        ServerTarget::Remote {
+            transport: RemoteTransport::Sse,
+            ..
+        } => return Err(CompileError::NotSupported("remote.transport: Sse")),
+        ServerTarget::Remote { url, ca_bundle, .. } => (
+            endpoint(url)?,
+            EgressPolicy::declared(&environment.egress),
+            ca_bundle.as_deref(),
+        ),
+        ServerTarget::InCluster {
+            namespace,
+            service,
+            port,
+            path,
+        } => (
+            endpoint(&format!("http://{service}.{namespace}.svc:{port}{path}"))?,
+            EgressPolicy::in_cluster(namespace, service, *port),
+            None,
+        ),
+        ServerTarget::Process { .. } if !environment.processes => {
+            return Err(CompileError::Process);
+        }
+        ServerTarget::Process { command, args, env } => {
+            return Ok(Transport::Process(Program {
+                command: command.clone(),
+                args: args.clone(),
+                env: env.clone(),
+                secrets: environment.secrets.clone(),
+            }));
+        }
+    };
+    let http = StreamableHttp {
+        client: HttpClient::new(&environment.dialer, policy, ca_bundle)?,
+        endpoint,
+        credentials: Credentials::new(&config.credentials, environment.secrets.clone())
+            .map_err(CompileError::HeaderName)?,
+        message_bytes: message_bytes(config),
+        patience: patience(config),
+    };
+    Ok(Transport::Http(Box::new(http)))
+}
+
+/// The URL as the dialer will understand it: by the same parser that browsers
+/// use, so that `http://127.1` is what it means and not a name.
+fn endpoint(url: &str) -> Result<Uri, CompileError> {
+    let url = Url::parse(url).map_err(|_| CompileError::Url("is not an absolute URL"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(CompileError::Url("must begin with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(CompileError::Url(
+            "must not hold a user or password: use auth",
+        ));
+    }
+    url.as_str()
+        .split('#')
+        .next()
+        .and_then(|text| text.parse().ok())
+        .ok_or(CompileError::Url("cannot be sent in a request"))
+}
+
+fn message_bytes(config: &ServerConfig) -> usize {
+    usize::try_from(config.limits.result_bytes).unwrap_or(usize::MAX)
+}
+
+fn patience(config: &ServerConfig) -> Duration {
+    Duration::from_secs(config.timeout_seconds)
+}
+
+pub(super) fn headers(session_id: Option<&str>, revision: &str) -> Option<SessionHeaders> {
+    let value = |text: &str| http::HeaderValue::from_str(text).ok();
+    Some(SessionHeaders {
+        session_id: match session_id {
+            Some(id) => Some(value(id)?),
+            None => None,
+        },
+        protocol_version: Some(value(revision)?),
+    })
+}

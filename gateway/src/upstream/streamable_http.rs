@@ -1,0 +1,184 @@
+//! MCP Streamable HTTP towards an upstream (MCP 2025-11-25, Transports), for raw messages.
+//!
+//! Only what is set here is sent: nothing of the caller's own request, neither
+//! its token nor its cookies, ever reaches the upstream.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::credentials::Credentials;
+use super::error::UpstreamError;
+use super::event_stream;
+use super::http_client::{HttpClient, collect};
+use super::reply::{Call, Reply};
+use crate::domain::mcp::ServerMessage;
+
+/// `Mcp-Session-Id` (MCP 2025-11-25, Transports, "Session Management").
+pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// `MCP-Protocol-Version` (MCP 2025-11-25, Transports, "Protocol Version Header").
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream";
+const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// One endpoint, with the credentials for it.
+#[derive(Debug)]
+pub(super) struct StreamableHttp {
+    pub(super) client: HttpClient,
+    pub(super) endpoint: Uri,
+    pub(super) credentials: Credentials,
+    /// Largest message accepted, in bytes.
+    pub(super) message_bytes: usize,
+    /// Longest silence before a call is given up.
+    pub(super) patience: Duration,
+}
+
+/// What tells the server which session a message belongs to; empty before `initialize` is answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SessionHeaders {
+    pub(super) session_id: Option<HeaderValue>,
+    pub(super) protocol_version: Option<HeaderValue>,
+}
+
+impl StreamableHttp {
+    /// Sends a request; also tells the session that the server assigned, if it did.
+    pub(super) async fn call(
+        &self,
+        session: &SessionHeaders,
+        call: Call,
+    ) -> Result<(Reply, Option<HeaderValue>), UpstreamError> {
+        let response = self.post(session, call.text).await?;
+        let assigned = response.headers().get(&SESSION_ID).cloned();
+        let reply = match content_type(&response) {
+            JSON => self.message(response, &call.id).await?,
+            EVENT_STREAM => Reply::Stream(
+                event_stream::until_answer(
+                    response.into_body(),
+                    call.id,
+                    self.message_bytes,
+                    self.patience,
+                )
+                .boxed(),
+            ),
+            _ if response.status() == StatusCode::ACCEPTED => {
+                return Err(UpstreamError::Invalid("a request was only accepted"));
+            }
+            _ => {
+                return Err(UpstreamError::Invalid(
+                    "the content type is neither JSON nor an event stream",
+                ));
+            }
+        };
+        Ok((reply, assigned))
+    }
+
+    /// Sends a notification, or the client's answer to a request of the server.
+    pub(super) async fn send(
+        &self,
+        session: &SessionHeaders,
+        text: String,
+    ) -> Result<(), UpstreamError> {
+        self.post(session, text).await.map(drop)
+    }
+
+    /// Ends the session. Servers may refuse to (405), and nothing depends on it.
+    pub(super) async fn end(&self, session: &SessionHeaders) -> Result<(), UpstreamError> {
+        let request = self.request(Method::DELETE, session, Bytes::new()).await?;
+        self.in_time(async { Ok(self.client.send(request).await?) })
+            .await
+            .map(drop)
+    }
+
+    async fn post(
+        &self,
+        session: &SessionHeaders,
+        text: String,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = self.request(Method::POST, session, text.into()).await?;
+        let headers = request.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        let response = self
+            .in_time(async { Ok(self.client.send(request).await?) })
+            .await?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            StatusCode::NOT_FOUND if session.session_id.is_some() => {
+                Err(UpstreamError::SessionLost)
+            }
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                Err(UpstreamError::Unauthorized(status))
+            }
+            status => Err(UpstreamError::Status(status)),
+        }
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        session: &SessionHeaders,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, UpstreamError> {
+        let credentials = self.in_time(self.credentials.headers()).await?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.endpoint.clone();
+        let headers = request.headers_mut();
+        headers.extend(credentials.clone());
+        headers.insert(header::ACCEPT, BOTH);
+        if let Some(id) = &session.session_id {
+            headers.insert(SESSION_ID, id.clone());
+        }
+        if let Some(version) = &session.protocol_version {
+            headers.insert(PROTOCOL_VERSION, version.clone());
+        }
+        Ok(request)
+    }
+
+    async fn message(
+        &self,
+        response: Response<Incoming>,
+        id: &str,
+    ) -> Result<Reply, UpstreamError> {
+        let body = self
+            .in_time(async { Ok(collect(response.into_body(), self.message_bytes).await?) })
+            .await?;
+        let text = String::from_utf8(body.into())
+            .map_err(|_| UpstreamError::Invalid("the body is not UTF-8"))?;
+        match ServerMessage::peek(&text) {
+            Some(message) if message.answers(id) => Ok(Reply::Message(text)),
+            Some(_) => Err(UpstreamError::Invalid("the response is to another request")),
+            None => Err(UpstreamError::Invalid("the body is not a JSON-RPC message")),
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<T, UpstreamError> {
+        timeout(self.patience, work)
+            .await
+            .map_err(|_| UpstreamError::Timeout(self.patience))?
+    }
+}
+
+/// The media type without parameters; empty if there is none.
+fn content_type(response: &Response<Incoming>) -> &'static str {
+    let found = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(str::trim)
+        .unwrap_or_default();
+    [JSON, EVENT_STREAM]
+        .into_iter()
+        .find(|known| found.eq_ignore_ascii_case(known))
+        .unwrap_or_default()
+}
