@@ -7,7 +7,9 @@
 //! - [`issuer`]: an identity provider of the test's own.
 //! - [`mcp`]: an MCP client that keeps the bytes.
 //! - [`peers`]: real MCP servers and a real identity provider.
+//! - [`postgres`]: a database of the test's own on a real PostgreSQL.
 //! - [`program`]: the platform's programs as child processes.
+//! - [`store_contract`](mod@store_contract): what every store must do.
 //! - [`transcript`]: what was answered, without what differs from run to run.
 
 pub mod blackbox;
@@ -17,5 +19,7 @@ pub mod eventually;
 pub mod issuer;
 pub mod mcp;
 pub mod peers;
+pub mod postgres;
 pub mod program;
+pub mod store_contract;
 pub mod transcript;

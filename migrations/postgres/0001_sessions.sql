@@ -35,8 +35,8 @@ CREATE TABLE sessions (
     id           uuid   NOT NULL,
     user_id      text   NOT NULL,
     workspace    text   NOT NULL,
-    -- json, not jsonb: kept as the client sent it, escaped NUL characters included.
-    metadata     json   NOT NULL,
+    -- JSON as text: jsonb refuses an escaped NUL character and forgets the form of numbers.
+    metadata     text   NOT NULL CHECK (metadata::json IS NOT NULL),
     created_at   bigint NOT NULL,
     last_used_at bigint NOT NULL,
     idle_timeout bigint NOT NULL CHECK (idle_timeout >= 0),
@@ -54,8 +54,8 @@ CREATE TABLE mcp_sessions (
     server              text,
     session_id          uuid,
     protocol_version    text   NOT NULL,
-    client_capabilities json   NOT NULL,
-    client_info         json   NOT NULL,
+    client_capabilities text   NOT NULL CHECK (client_capabilities::json IS NOT NULL),
+    client_info         text   NOT NULL CHECK (client_info::json IS NOT NULL),
     created_at          bigint NOT NULL,
     expires_at          bigint NOT NULL,
     PRIMARY KEY (tenant_id, id),

@@ -3,9 +3,9 @@
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::ConnectOptions;
 use sqlx::migrate::{Migrate, Migrator};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::{Database, StoreError, open};
 
@@ -45,30 +45,41 @@ pub async fn migrate(url: &SecretString) -> Result<MigrationReport, MigrateError
             version: latest(&SQLITE),
         });
     }
-    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(StoreError::Url)?;
-    let mut connection = options
-        .disable_statement_logging()
-        .connect()
+    let options = PgConnectOptions::from_str(url.expose_secret())
+        .map_err(StoreError::Url)?
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
         .await
         .map_err(StoreError::from)?;
-    connection
-        .ensure_migrations_table(&POSTGRES.table_name)
-        .await?;
-    let before = connection
-        .list_applied_migrations(&POSTGRES.table_name)
-        .await?;
-    POSTGRES.run(&mut connection).await?;
-    connection.close().await.map_err(StoreError::from)?;
+    let before = applied_versions(&pool).await?;
+    POSTGRES.run(&pool).await?;
+    pool.close().await;
 
     let applied = POSTGRES
         .iter()
         .map(|migration| migration.version)
-        .filter(|version| before.iter().all(|applied| applied.version != *version))
+        .filter(|version| !before.contains(version))
         .collect();
     Ok(MigrationReport {
         applied,
         version: latest(&POSTGRES),
     })
+}
+
+async fn applied_versions(pool: &PgPool) -> Result<Vec<i64>, MigrateError> {
+    let mut connection = pool.acquire().await.map_err(StoreError::from)?;
+    connection
+        .ensure_migrations_table(&POSTGRES.table_name)
+        .await?;
+    let applied = connection
+        .list_applied_migrations(&POSTGRES.table_name)
+        .await?;
+    Ok(applied
+        .into_iter()
+        .map(|migration| migration.version)
+        .collect())
 }
 
 /// The version that a fully migrated schema has.

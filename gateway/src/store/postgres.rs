@@ -134,10 +134,8 @@ impl Engine for Postgres {
         tenant: TenantId,
         user: &str,
     ) -> Result<(), StoreError> {
-        query(LOCK_USER)
-            .bind(format!("{}/{user}", tenant.0))
-            .execute(&mut **transaction)
-            .await?;
+        let key = format!("{}/{user}", tenant.0);
+        Transaction::execute(transaction, LOCK_USER, &[(&key).into()]).await?;
         Ok(())
     }
 

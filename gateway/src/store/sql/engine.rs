@@ -81,7 +81,7 @@ pub(in crate::store) enum Value<'a> {
     Integer(i64),
     /// Raw bytes.
     Bytes(Option<&'a [u8]>),
-    /// A JSON document.
+    /// A JSON document, stored as text: PostgreSQL's own types refuse an escaped NUL or forget digits.
     Json(&'a serde_json::Value),
 }
 
@@ -155,9 +155,7 @@ macro_rules! bind_all {
                 $crate::store::sql::Value::Text(text) => query.bind(text),
                 $crate::store::sql::Value::Integer(number) => query.bind(number),
                 $crate::store::sql::Value::Bytes(bytes) => query.bind(bytes),
-                $crate::store::sql::Value::Json(document) => {
-                    query.bind(sqlx::types::Json(document))
-                }
+                $crate::store::sql::Value::Json(document) => query.bind(document.to_string()),
             };
         }
         query

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::sessions::add_organization;
-use super::{Engine, SqlStore, Transaction, now, timestamp};
+use super::{Engine, SqlStore, Transaction, json, now, timestamp};
 use crate::store::{McpScope, McpSession, McpSessionStore, StoreError, TenantId, UpstreamState};
 
 /// As for agent sessions: what a user left behind goes when the user comes back.
@@ -42,8 +41,8 @@ struct McpSessionRow {
     server: Option<String>,
     session_id: Option<Uuid>,
     protocol_version: String,
-    client_capabilities: Json<serde_json::Value>,
-    client_info: Json<serde_json::Value>,
+    client_capabilities: String,
+    client_info: String,
     expires_at: i64,
 }
 
@@ -77,8 +76,8 @@ impl McpSessionRow {
             workspace: self.workspace,
             scope,
             protocol_version: self.protocol_version,
-            client_capabilities: self.client_capabilities.0,
-            client_info: self.client_info.0,
+            client_capabilities: json("MCP session", &self.client_capabilities)?,
+            client_info: json("MCP session", &self.client_info)?,
             expires_at: timestamp("MCP session", self.expires_at)?,
             upstreams,
         })

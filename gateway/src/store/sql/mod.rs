@@ -47,6 +47,10 @@ fn timestamp(what: &'static str, microseconds: i64) -> Result<Timestamp, StoreEr
     Timestamp::from_microsecond(microseconds).map_err(|error| StoreError::corrupt(what, error))
 }
 
+fn json(what: &'static str, text: &str) -> Result<serde_json::Value, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::corrupt(what, error))
+}
+
 /// Before the first item of a list that is read newest first.
 fn start_of_list(after: Option<Uuid>) -> Uuid {
     after.unwrap_or(Uuid::max())

@@ -1,10 +1,9 @@
 //! Agent sessions.
 
 use async_trait::async_trait;
-use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Engine, SqlStore, Transaction, now, paged, start_of_list, timestamp};
+use super::{Engine, SqlStore, Transaction, json, now, paged, start_of_list, timestamp};
 use crate::store::{NewSession, Page, Paged, Session, SessionStore, StoreError, TenantId};
 
 const ADD_ORGANIZATION: &str = "INSERT INTO organizations (tenant_id, created_at) VALUES ($1, $2) ON CONFLICT (tenant_id) DO NOTHING";
@@ -53,7 +52,7 @@ struct SessionRow {
     id: Uuid,
     user_id: String,
     workspace: String,
-    metadata: Json<serde_json::Value>,
+    metadata: String,
     created_at: i64,
     last_used_at: i64,
     idle_timeout: i64,
@@ -71,7 +70,7 @@ impl TryFrom<SessionRow> for Session {
             created_at: timestamp("session", row.created_at)?,
             expires_at: timestamp("session", row.expires_at)?,
             last_used_at: timestamp("session", row.last_used_at)?,
-            metadata: row.metadata.0,
+            metadata: json("session", &row.metadata)?,
         })
     }
 }

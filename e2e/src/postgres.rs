@@ -1,0 +1,141 @@
+//! A database of the test's own on a real PostgreSQL, with the platform's roles.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use agentapi_gateway::store;
+use anyhow::{Context, Result};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use url::Url;
+use uuid::Uuid;
+
+use crate::program::setting;
+
+/// The roles of `migrations/bootstrap.sql`, for a server on which it did not run.
+/// Roles belong to the server: tests that run at once take turns.
+const ROLES: &str = "
+    SELECT pg_advisory_lock(4242);
+    DO $$
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'agentapi_owner') THEN
+            CREATE ROLE agentapi_owner LOGIN;
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'agentapi_gateway') THEN
+            CREATE ROLE agentapi_gateway LOGIN NOINHERIT;
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'agentapi_worker') THEN
+            CREATE ROLE agentapi_worker NOLOGIN;
+        END IF;
+        IF NOT pg_has_role('agentapi_gateway', 'agentapi_worker', 'MEMBER') THEN
+            GRANT agentapi_worker TO agentapi_gateway;
+        END IF;
+    END
+    $$;
+    SELECT pg_advisory_unlock(4242);";
+
+/// An empty database. The test logs in as a role of its own, which is no
+/// superuser and becomes `agentapi_gateway` as it connects: the passwords of the
+/// platform's own roles are not touched.
+pub struct TestDatabase {
+    superuser: Url,
+    name: String,
+    password: String,
+}
+
+impl TestDatabase {
+    /// Runs a test on a new database, and removes it afterwards, whatever happened.
+    pub async fn with<F>(test: impl FnOnce(Arc<Self>) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let database = Arc::new(Self::create().await?);
+        let outcome = tokio::spawn(test(database.clone())).await;
+        let removed = database.remove().await;
+        outcome.context("the test panicked")??;
+        removed
+    }
+
+    /// Runs a test on the store of a new, migrated database, as the gateway's role.
+    pub async fn with_store<F>(
+        test: impl FnOnce(Arc<dyn store::Store>) -> F + Send + 'static,
+    ) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        Self::with(|database| async move {
+            store::migrate(&database.owner_url()).await?;
+            test(store::open(&database.gateway_url()).await?).await
+        })
+        .await
+    }
+
+    async fn create() -> Result<Self> {
+        let superuser = Url::parse(&setting("AGENTAPI_TEST_POSTGRES_URL")?)?;
+        let suffix = Uuid::new_v4().simple();
+        let database = Self {
+            superuser,
+            name: format!("agentapi_test_{suffix}"),
+            password: Uuid::new_v4().to_string(),
+        };
+        let Self { name, password, .. } = &database;
+        let mut server = PgConnection::connect(database.superuser.as_str()).await?;
+        server.execute(ROLES).await?;
+        for statement in [
+            format!("CREATE DATABASE {name} OWNER agentapi_owner"),
+            format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"),
+            format!(
+                "CREATE ROLE {name} LOGIN NOINHERIT PASSWORD '{password}' IN ROLE agentapi_gateway"
+            ),
+            format!("GRANT CONNECT ON DATABASE {name} TO agentapi_gateway, {name}"),
+        ] {
+            server.execute(AssertSqlSafe(statement)).await?;
+        }
+        Ok(database)
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let mut server = PgConnection::connect(self.superuser.as_str()).await?;
+        for statement in [
+            format!("DROP DATABASE {} WITH (FORCE)", self.name),
+            format!("DROP ROLE {}", self.name),
+        ] {
+            server.execute(AssertSqlSafe(statement)).await?;
+        }
+        Ok(())
+    }
+
+    /// As the gateway connects.
+    pub fn gateway_url(&self) -> SecretString {
+        let mut url = self.superuser.clone();
+        // Neither fails on a URL that has a host, as the superuser's has.
+        let _ = url.set_username(&self.name);
+        let _ = url.set_password(Some(&self.password));
+        self.in_role(url, "agentapi_gateway")
+    }
+
+    /// As `agentapi migrate` connects.
+    pub fn owner_url(&self) -> SecretString {
+        self.in_role(self.superuser.clone(), "agentapi_owner")
+    }
+
+    /// As nobody should.
+    pub fn superuser_url(&self) -> SecretString {
+        let mut url = self.superuser.clone();
+        url.set_path(&self.name);
+        String::from(url).into()
+    }
+
+    fn in_role(&self, mut url: Url, role: &str) -> SecretString {
+        url.set_path(&self.name);
+        url.query_pairs_mut()
+            .append_pair("options", &format!("-c role={role}"));
+        String::from(url).into()
+    }
+
+    /// A connection with which a test looks behind the store.
+    pub async fn connect(&self, url: SecretString) -> Result<PgConnection> {
+        Ok(PgConnection::connect(url.expose_secret()).await?)
+    }
+}

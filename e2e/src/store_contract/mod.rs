@@ -1,0 +1,89 @@
+//! What every store must do, whatever database is behind it.
+//!
+//! Each function is one test on an empty store. [`store_contract!`](crate::store_contract)
+//! turns them into tests of one database.
+
+mod audit;
+mod mcp_sessions;
+mod sessions;
+
+use std::sync::Arc;
+
+use agentapi_gateway::store::{NewSession, Page, Store, TenantId};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use uuid::Uuid;
+
+pub use audit::*;
+pub use mcp_sessions::*;
+pub use sessions::*;
+
+/// The store under test.
+pub type AnyStore = Arc<dyn Store>;
+
+/// One organization.
+const ACME: TenantId = TenantId(Uuid::from_u128(0xACE));
+/// Another one.
+const GLOBEX: TenantId = TenantId(Uuid::from_u128(0x610B));
+
+const FIRST_PAGE: Page = Page {
+    limit: 100,
+    after: None,
+};
+
+fn in_an_hour() -> Timestamp {
+    Timestamp::now() + SignedDuration::from_hours(1)
+}
+
+fn session_of(user: &str) -> NewSession {
+    NewSession {
+        user: user.to_owned(),
+        workspace: "default".to_owned(),
+        metadata: json!({"purpose": "test"}),
+        expires_at: in_an_hour(),
+        idle_timeout_seconds: 600,
+        max_per_user: 100,
+    }
+}
+
+/// Tests of a database: `$with` takes a test, gives it an empty store and cleans up after it.
+#[macro_export]
+macro_rules! store_contract {
+    ($with:path) => {
+        $crate::store_contract! { $with:
+            a_session_reads_back_as_it_was_created,
+            a_sessions_metadata_reads_back_byte_for_byte,
+            a_session_is_another_users_and_another_tenants_no_business,
+            the_session_limit_holds_under_concurrent_creates,
+            the_session_limit_counts_each_user_and_tenant_alone,
+            an_ended_session_makes_room_for_another,
+            a_session_past_its_end_does_not_answer_or_count,
+            a_session_left_idle_does_not_answer_or_count,
+            a_use_keeps_a_session_from_becoming_idle,
+            sessions_are_listed_newest_first_in_pages,
+            a_text_with_a_nul_character_is_refused_as_such,
+            an_mcp_session_reads_back_with_its_upstreams,
+            an_mcp_session_is_another_users_and_another_tenants_no_business,
+            an_mcp_session_past_its_end_does_not_answer,
+            an_upstream_can_be_replaced,
+            an_upstream_of_a_session_that_has_ended_is_not_kept,
+            an_upstream_is_put_into_no_other_tenants_session,
+            ending_a_session_ends_the_mcp_sessions_in_it,
+            audit_records_read_back_as_they_were_sealed,
+            audit_records_of_another_tenant_are_not_seen,
+            audit_records_are_listed_newest_first_in_pages,
+            audit_records_are_found_by_action_actor_and_time,
+            a_batch_is_written_whole_or_not_at_all,
+            a_position_in_a_chain_is_taken_once,
+            concurrent_acts_of_many_tenants_make_chains_that_verify,
+        }
+    };
+    ($with:path: $($test:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() -> anyhow::Result<()> {
+                $with($crate::store_contract::$test).await
+            }
+        )*
+    };
+}

@@ -1,0 +1,13 @@
+//! The store on real PostgreSQL, as a role that is not the owner.
+
+mod tier2_postgres {
+    pub mod isolation;
+    pub mod opening;
+    pub mod outages;
+    pub mod rights;
+}
+
+use agentapi_e2e::postgres::TestDatabase;
+use agentapi_e2e::store_contract;
+
+store_contract!(TestDatabase::with_store);

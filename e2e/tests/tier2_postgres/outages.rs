@@ -1,0 +1,127 @@
+//! The record while connections die: what was acknowledged is there, and the chains are whole.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use agentapi_e2e::eventually::eventually;
+use agentapi_e2e::postgres::TestDatabase;
+use agentapi_gateway::audit::{AuditError, Recorder, verify};
+use agentapi_gateway::domain::audit::{Action, Context as Caller, Outcome};
+use agentapi_gateway::store::{self, Store, TenantId};
+use anyhow::Result;
+use sqlx::Executor;
+use uuid::Uuid;
+
+const ACME: TenantId = TenantId(Uuid::from_u128(0xACE));
+
+const KILL_THE_GATEWAYS_CONNECTIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+async fn record(recorder: &Recorder, resource: String) -> Result<(), AuditError> {
+    let caller = Arc::new(Caller {
+        organization: "acme".to_owned(),
+        actor: "alice".to_owned(),
+        request_id: "request-1".to_owned(),
+        address: "192.0.2.7".to_owned(),
+        user_agent: "curl/8".to_owned(),
+    });
+    recorder
+        .record(
+            ACME,
+            &caller,
+            Action::ToolCall,
+            resource,
+            Outcome::Success,
+            None,
+        )
+        .await
+}
+
+async fn resources(store: &dyn Store) -> Result<HashSet<String>> {
+    let mut resources = HashSet::new();
+    for writer in store.audit_writers(ACME).await? {
+        let chain = store.audit_chain(ACME, writer, 0, 100_000).await?;
+        resources.extend(chain.into_iter().map(|record| record.resource));
+    }
+    Ok(resources)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acknowledged_records_survive_killed_connections_in_whole_chains() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        store::migrate(&database.owner_url()).await?;
+        let store = store::open(&database.gateway_url()).await?;
+        let recorder = Recorder::start(store.clone()).await?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let callers: Vec<_> = (0..8)
+            .map(|caller| {
+                let (recorder, stop) = (recorder.clone(), stop.clone());
+                tokio::spawn(async move {
+                    let (mut acknowledged, mut refused) = (Vec::new(), 0);
+                    for number in 0.. {
+                        if stop.load(Ordering::SeqCst) {
+                            break;
+                        }
+                        let resource = format!("{caller}/{number}");
+                        match record(&recorder, resource.clone()).await {
+                            Ok(()) => acknowledged.push(resource),
+                            Err(_) => refused += 1,
+                        }
+                    }
+                    (acknowledged, refused)
+                })
+            })
+            .collect();
+
+        let mut superuser = database.connect(database.superuser_url()).await?;
+        for _ in 0..20 {
+            let before = resources_written(&mut superuser).await?;
+            superuser.execute(KILL_THE_GATEWAYS_CONNECTIONS).await?;
+            eventually("records are written again", || {
+                let database = database.clone();
+                async move {
+                    let mut superuser = database.connect(database.superuser_url()).await?;
+                    anyhow::ensure!(
+                        resources_written(&mut superuser).await? > before,
+                        "none yet"
+                    );
+                    Ok(())
+                }
+            })
+            .await?;
+        }
+        stop.store(true, Ordering::SeqCst);
+
+        let (mut acknowledged, mut refused) = (Vec::new(), 0);
+        for caller in callers {
+            let (of_caller, refused_of_caller) = caller.await?;
+            acknowledged.extend(of_caller);
+            refused += refused_of_caller;
+        }
+        recorder.close().await;
+        assert!(
+            refused > 0,
+            "no connection was killed in time: the test shows nothing"
+        );
+        let written = resources(&*store).await?;
+        let lost: Vec<_> = acknowledged
+            .iter()
+            .filter(|resource| !written.contains(*resource))
+            .collect();
+        assert_eq!(
+            lost,
+            Vec::<&String>::new(),
+            "acknowledged, but not in the record"
+        );
+        assert_eq!(verify(&*store, ACME).await?.problems, vec![]);
+        Ok(())
+    })
+    .await
+}
+
+async fn resources_written(superuser: &mut sqlx::PgConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT count(*) FROM audit_logs")
+        .fetch_one(superuser)
+        .await?)
+}

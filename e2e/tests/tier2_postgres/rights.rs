@@ -1,0 +1,125 @@
+//! What the gateway's roles may not do, whoever speaks through them.
+
+use agentapi_e2e::postgres::TestDatabase;
+use agentapi_gateway::store;
+use anyhow::Result;
+use sqlx::postgres::PgConnection;
+use sqlx::{Executor, query_as};
+
+const BECOME_WORKER: &str = "SET ROLE agentapi_worker";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// Runs each statement as a role and expects that it is denied for want of rights.
+async fn denied(statements: &'static [&'static str], role: Option<&'static str>) -> Result<()> {
+    TestDatabase::with(move |database| async move {
+        store::migrate(&database.owner_url()).await?;
+        let mut connection = database.connect(database.gateway_url()).await?;
+        if let Some(role) = role {
+            connection.execute(role).await?;
+        }
+        for statement in statements {
+            expect_denied(&mut connection, statement).await;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn expect_denied(connection: &mut PgConnection, statement: &'static str) {
+    let result = connection.execute(statement).await;
+    let code = result
+        .as_ref()
+        .err()
+        .and_then(|error| error.as_database_error()?.code())
+        .map(String::from);
+    assert_eq!(
+        code.as_deref(),
+        Some(INSUFFICIENT_PRIVILEGE),
+        "{statement}: {result:?}"
+    );
+}
+
+const CHANGE_THE_RECORD: &[&str] = &[
+    "UPDATE audit_logs SET resource = 'x'",
+    "UPDATE audit_logs SET actor = NULL",
+    "DELETE FROM audit_logs",
+    "TRUNCATE audit_logs",
+    "DELETE FROM audit_writers",
+    "UPDATE audit_writers SET opened_at = 0",
+    "TRUNCATE audit_writers CASCADE",
+];
+
+#[tokio::test]
+async fn the_gateway_cannot_change_the_audit_record() -> Result<()> {
+    denied(CHANGE_THE_RECORD, None).await
+}
+
+#[tokio::test]
+async fn the_worker_cannot_change_the_audit_record() -> Result<()> {
+    denied(CHANGE_THE_RECORD, Some(BECOME_WORKER)).await
+}
+
+#[tokio::test]
+async fn the_gateway_writes_records_only_through_the_worker() -> Result<()> {
+    denied(
+        &["INSERT INTO audit_logs (tenant_id) VALUES (gen_random_uuid())"],
+        None,
+    )
+    .await
+}
+
+#[tokio::test]
+async fn the_worker_reads_and_writes_nothing_else() -> Result<()> {
+    let statements = &[
+        "SELECT FROM audit_logs",
+        "SELECT FROM organizations",
+        "SELECT FROM sessions",
+        "SELECT FROM mcp_sessions",
+        "SELECT FROM mcp_upstreams",
+        "DELETE FROM sessions",
+        "INSERT INTO organizations VALUES (gen_random_uuid(), 0)",
+        "INSERT INTO audit_writers VALUES (gen_random_uuid(), 0)",
+    ];
+    denied(statements, Some(BECOME_WORKER)).await
+}
+
+const CHANGE_THE_SCHEMA: &[&str] = &[
+    "CREATE TABLE mine (id int)",
+    "CREATE TEMPORARY TABLE mine (id int)",
+    "CREATE SCHEMA mine",
+    "CREATE FUNCTION mine() RETURNS int LANGUAGE sql RETURN 1",
+    "CREATE OR REPLACE FUNCTION current_tenant() RETURNS uuid LANGUAGE sql RETURN gen_random_uuid()",
+    "ALTER TABLE sessions DISABLE ROW LEVEL SECURITY",
+    "ALTER TABLE sessions NO FORCE ROW LEVEL SECURITY",
+    "DROP POLICY one_tenant ON sessions",
+    "DROP TABLE sessions",
+    "SET ROLE agentapi_owner",
+    "UPDATE _sqlx_migrations SET version = 0",
+];
+
+#[tokio::test]
+async fn the_gateway_cannot_change_the_schema() -> Result<()> {
+    denied(CHANGE_THE_SCHEMA, None).await
+}
+
+#[tokio::test]
+async fn the_worker_cannot_change_the_schema() -> Result<()> {
+    denied(CHANGE_THE_SCHEMA, Some(BECOME_WORKER)).await
+}
+
+#[tokio::test]
+async fn the_worker_has_one_policy() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        store::migrate(&database.owner_url()).await?;
+        let mut connection = database.connect(database.superuser_url()).await?;
+        let policies: Vec<(String, String)> = query_as(
+            "SELECT tablename::text, cmd FROM pg_policies \
+             WHERE 'agentapi_worker' = ANY (roles) OR 'public' = ANY (roles)",
+        )
+        .fetch_all(&mut connection)
+        .await?;
+        assert_eq!(policies, [("audit_logs".to_owned(), "INSERT".to_owned())]);
+        Ok(())
+    })
+    .await
+}
