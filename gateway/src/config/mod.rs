@@ -133,7 +133,11 @@ impl Config {
                 &text.database_url,
                 &["postgres://", "postgresql://", "sqlite:"],
             )?,
-            redis_url: parse::secret("redis_url", &text.redis_url, &["redis://", "rediss://"])?,
+            redis_url: parse::secret(
+                "redis_url",
+                &text.redis_url,
+                &["redis://", "rediss://", "https://"],
+            )?,
             encryption_keys: parse::encryption_keys("encryption_keys", &text.encryption_keys)?,
             bridge_signing_key: parse::secret(
                 "bridge_signing_key",

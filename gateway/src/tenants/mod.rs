@@ -1,6 +1,12 @@
 //! Organizations as the gateway serves them: `TenantConfig` documents, compiled
 //! off the request path and swapped atomically.
 
+mod compile;
+mod installer;
+pub mod kubernetes;
+#[cfg(test)]
+pub(crate) mod test_config;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,6 +17,9 @@ use crate::auth::Issuer;
 use crate::domain::prompts::Prompts;
 use crate::store::TenantId;
 use crate::upstream::Server;
+
+pub use compile::{CompileError, Environment, compile};
+pub use installer::{InstallError, Installer};
 
 /// One organization, ready to serve requests.
 #[derive(Debug)]
@@ -54,6 +63,32 @@ impl Tenants {
             .get(issuer)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// How many organizations there are.
+    pub fn len(&self) -> usize {
+        self.current.load().by_name.len()
+    }
+
+    /// Whether there is no organization.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The names of all organizations.
+    pub fn names(&self) -> Vec<String> {
+        self.current.load().by_name.keys().cloned().collect()
+    }
+
+    /// Another organization than `organization` that has the tenant id.
+    fn holder_of(&self, tenant: uuid::Uuid, organization: &str) -> Option<String> {
+        let current = self.current.load();
+        let mut others = current
+            .by_name
+            .iter()
+            .filter(|(name, _)| *name != organization);
+        let holder = others.find(|(_, other)| other.id == TenantId(tenant))?;
+        Some(holder.0.clone())
     }
 
     /// Puts an organization in place of what was there under its name.

@@ -1,1 +1,0 @@
-//! Assembles the gateway and runs it.

@@ -1,0 +1,165 @@
+//! From configuration to services, and their life from start to shutdown.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::admin::Readiness;
+use super::listen::{bind, serve};
+use super::{Addresses, ServeError, admin};
+use crate::audit::Recorder;
+use crate::auth::{Authenticator, DevelopmentIssuer};
+use crate::config::Config;
+use crate::http::{AppState, Services, router};
+use crate::limits::Limiter;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::tenants::{Environment, Installer, Tenants};
+use crate::upstream::{Dialer, Secrets};
+use crate::{cache, store};
+
+/// What the program around the gateway gives it, besides configuration.
+pub struct Embedding {
+    /// Reads the secrets that documents refer to.
+    pub secrets: Arc<dyn Secrets>,
+    /// Trusted by organizations that name no issuer. No configuration can set
+    /// it, and `agentapi-gateway serve` never does.
+    pub development: Option<DevelopmentIssuer>,
+}
+
+/// An assembled gateway: its organizations are installed first, then it runs.
+pub struct Gateway {
+    config: Config,
+    store: Arc<dyn Store>,
+    limiter: Limiter,
+    recorder: Recorder,
+    tenants: Tenants,
+    installer: Installer,
+    metrics: Metrics,
+    synced: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Opens the store, the cache and the record.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn assemble(config: Config, embedding: Embedding) -> Result<Self, ServeError> {
+        install_crypto();
+        let store = store::open(database_url(&config)?).await?;
+        let limiter = Limiter::new(cache::open(config.redis_url.as_ref())?);
+        let recorder = Recorder::start(store.clone()).await?;
+        let metrics = Metrics::new();
+        let tenants = Tenants::default();
+        let environment = Environment {
+            dialer: Dialer::new(config.outbound_allow.clone()),
+            secrets: embedding.secrets,
+            development: embedding.development,
+        };
+        let installer = Installer::new(tenants.clone(), environment, metrics.clone());
+        let synced = watch::Sender::new(false);
+        Ok(Self {
+            config,
+            store,
+            limiter,
+            recorder,
+            tenants,
+            installer,
+            metrics,
+            synced,
+        })
+    }
+
+    /// Puts organizations into service, before and while the gateway runs.
+    pub fn installer(&self) -> Installer {
+        self.installer.clone()
+    }
+
+    /// To be set to true once all organizations are installed: the gateway is not ready before.
+    pub fn synced(&self) -> watch::Sender<bool> {
+        self.synced.clone()
+    }
+
+    /// Serves until `shutdown`, then finishes what is in flight. `ready` is
+    /// called once, with the addresses, when both listeners take connections.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn run(
+        self,
+        shutdown: CancellationToken,
+        ready: impl FnOnce(Addresses),
+    ) -> Result<(), ServeError> {
+        let public = bind(self.config.listen, "AGENTAPI_LISTEN").await?;
+        let admin = bind(self.config.admin_listen, "AGENTAPI_ADMIN_LISTEN").await?;
+        let addresses = Addresses {
+            public: address(&public)?,
+            admin: address(&admin)?,
+        };
+        let (recorder, grace) = (self.recorder.clone(), self.config.shutdown_grace);
+        let readiness = self.readiness(shutdown.clone());
+        let state = self.into_state(addresses);
+        ready(addresses);
+
+        // The platform may ask for as long as requests are finished.
+        let finished = CancellationToken::new();
+        let stop_admin = finished.clone().drop_guard();
+        let operations = tokio::spawn(serve(admin, admin::router(readiness), finished, grace));
+        let served = serve(public, router(state), shutdown, grace).await;
+        recorder.close().await;
+        drop(stop_admin);
+        let operated = operations.await.unwrap_or(Ok(()));
+        served.and(operated).map_err(ServeError::Failed)
+    }
+
+    fn readiness(&self, stopping: CancellationToken) -> Readiness {
+        Readiness {
+            store: self.store.clone(),
+            synced: self.synced.subscribe(),
+            metrics: self.metrics.clone(),
+            stopping,
+        }
+    }
+
+    fn into_state(self, addresses: Addresses) -> AppState {
+        let public_url = match &self.config.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", addresses.public),
+        };
+        AppState::new(Services {
+            authenticator: Authenticator::new(self.tenants.clone()),
+            tenants: self.tenants,
+            limiter: self.limiter,
+            store: self.store,
+            recorder: self.recorder,
+            metrics: self.metrics,
+            public_url,
+            body_limit: self.config.request_body_bytes,
+        })
+    }
+}
+
+fn database_url(config: &Config) -> Result<&SecretString, ServeError> {
+    config.database_url.as_ref().ok_or(ServeError::NotSet {
+        field: "database_url",
+        variable: "AGENTAPI_DATABASE_URL",
+        example: "to postgres://USER:PASSWORD@HOST/DATABASE, or to sqlite:PATH when embedded",
+    })
+}
+
+fn address(listener: &TcpListener) -> Result<std::net::SocketAddr, ServeError> {
+    listener.local_addr().map_err(ServeError::Failed)
+}
+
+/// One TLS provider for every client of this process. Whoever embeds the gateway may have chosen before.
+pub(super) fn install_crypto() {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("the process has a TLS provider already");
+    }
+}

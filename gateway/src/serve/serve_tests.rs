@@ -1,0 +1,330 @@
+//! The whole gateway on SQLite and a free port, over real HTTP.
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::auth::DevelopmentIssuer;
+use crate::config::Config;
+use crate::tenants::Installer;
+use crate::tenants::test_config::{NoSecrets, config};
+
+struct Running {
+    addresses: Addresses,
+    key: EncodingKey,
+    installer: Installer,
+    synced: tokio::sync::watch::Sender<bool>,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), ServeError>>,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {:?}", self.body))
+    }
+
+    fn problem(&self) -> Value {
+        assert_eq!(
+            self.headers["content-type"], "application/problem+json",
+            "{:?}",
+            self.body
+        );
+        let mut problem = self.json();
+        let id = problem
+            .as_object_mut()
+            .unwrap()
+            .remove("requestId")
+            .unwrap();
+        assert_eq!(
+            id,
+            self.headers["x-request-id"].to_str().unwrap(),
+            "body and header must agree"
+        );
+        problem
+    }
+}
+
+/// A gateway with the organizations acme and globex, which trust the development issuer.
+async fn running() -> Running {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
+    let variables = [
+        ("AGENTAPI_LISTEN", "127.0.0.1:0"),
+        ("AGENTAPI_ADMIN_LISTEN", "127.0.0.1:0"),
+        ("AGENTAPI_DATABASE_URL", "sqlite::memory:"),
+        ("AGENTAPI_REQUEST_BODY_BYTES", "4096"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let embedding = Embedding {
+        secrets: std::sync::Arc::new(NoSecrets),
+        development: Some(DevelopmentIssuer::new(&public)),
+    };
+    let gateway = Gateway::assemble(Config::read(variables).unwrap(), embedding)
+        .await
+        .unwrap();
+    let installer = gateway.installer();
+    installer.install(config("acme")).unwrap();
+    installer.install(config("globex")).unwrap();
+    let synced = gateway.synced();
+    synced.send_replace(true);
+    let shutdown = CancellationToken::new();
+    let (ready, addresses) = oneshot::channel();
+    let task = tokio::spawn(gateway.run(shutdown.clone(), move |addresses| {
+        ready
+            .send(addresses)
+            .expect("the test waits for the addresses")
+    }));
+    Running {
+        addresses: addresses.await.expect("the gateway must become ready"),
+        key: EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref()),
+        installer,
+        synced,
+        shutdown,
+        task,
+    }
+}
+
+impl Running {
+    fn token(&self, organization: &str, user: &str, roles: &[&str]) -> String {
+        let claims = json!({
+            "iss": DevelopmentIssuer::ISSUER, "aud": DevelopmentIssuer::AUDIENCE,
+            "sub": user, "org_id": organization, "roles": roles,
+            "exp": jiff::Timestamp::now().as_second() + 600,
+        });
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(DevelopmentIssuer::KEY_ID.to_owned());
+        jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.addresses.public))
+            .header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request_of(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    async fn get(&self, path: &str, token: &str) -> Answer {
+        self.send(Method::GET, path, Some(token), "").await
+    }
+
+    async fn admin(&self, path: &str) -> Answer {
+        let uri = format!("http://{}{path}", self.addresses.admin);
+        request_of(Request::get(uri).body(Full::default()).unwrap()).await
+    }
+}
+
+async fn request_of(request: Request<Full<Bytes>>) -> Answer {
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let (parts, body) = client.request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_anothers_and_another_tenants_session_are_answered_alike() {
+    let gateway = running().await;
+    let alice = gateway.token("acme", "alice", &[]);
+    let created = gateway
+        .send(Method::POST, "/v1/sessions", Some(&alice), "{}")
+        .await;
+    assert_eq!(created.status, StatusCode::CREATED, "{:?}", created.body);
+    let session = format!("/v1/sessions/{}", created.json()["id"].as_str().unwrap());
+    let unknown = gateway
+        .get("/v1/sessions/01890000-0000-7000-8000-000000000000", &alice)
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    for (organization, user) in [("acme", "bob"), ("globex", "alice")] {
+        let token = gateway.token(organization, user, &[]);
+        let found = gateway.get(&session, &token).await;
+        assert_eq!(found.status, unknown.status, "{user} of {organization}");
+        assert_eq!(
+            found.problem(),
+            unknown.problem(),
+            "{user} of {organization}"
+        );
+    }
+    assert_eq!(
+        gateway.get(&session, &alice).await.status,
+        StatusCode::OK,
+        "its owner still sees it"
+    );
+}
+
+#[tokio::test]
+async fn a_caller_without_an_accepted_token_is_challenged() {
+    let gateway = running().await;
+    let stranger = running().await.token("acme", "alice", &[]);
+    let nowhere = gateway.token("initech", "alice", &[]);
+    for token in [
+        None,
+        Some("x"),
+        Some(stranger.as_str()),
+        Some(nowhere.as_str()),
+    ] {
+        let answer = gateway.send(Method::GET, "/v1/sessions", token, "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token:?}");
+        assert!(
+            answer.headers["www-authenticate"]
+                .to_str()
+                .unwrap()
+                .starts_with("Bearer"),
+            "{token:?}"
+        );
+        assert_eq!(answer.problem()["retryable"], false);
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_organization_is_refused_at_once_and_the_other_is_not() {
+    let gateway = running().await;
+    let (acme, globex) = (
+        gateway.token("acme", "a", &[]),
+        gateway.token("globex", "g", &[]),
+    );
+    assert_eq!(
+        gateway.get("/v1/sessions", &acme).await.status,
+        StatusCode::OK
+    );
+    let suspended = agentapi_crds::tenant_config::TenantConfig {
+        suspended: true,
+        ..config("acme")
+    };
+    gateway.installer.install(suspended).unwrap();
+    let refused = gateway.get("/v1/sessions", &acme).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(refused.problem()["code"], "organization_suspended");
+    assert_eq!(
+        gateway.get("/v1/sessions", &globex).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn what_the_framework_refuses_is_a_problem_too() {
+    let gateway = running().await;
+    let token = gateway.token("acme", "alice", &[]);
+    let large = format!(r#"{{"metadata":{{"x":"{}"}}}}"#, "x".repeat(8192));
+    for (method, path, body, status) in [
+        (
+            Method::GET,
+            "/v1/nothing-here",
+            String::new(),
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            Method::PUT,
+            "/v1/sessions",
+            "{}".into(),
+            StatusCode::METHOD_NOT_ALLOWED,
+        ),
+        (
+            Method::POST,
+            "/v1/sessions",
+            "{".into(),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            Method::POST,
+            "/v1/sessions",
+            r#"{"workspaze":""}"#.into(),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            Method::POST,
+            "/v1/sessions",
+            large,
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
+    ] {
+        let answer = gateway.send(method.clone(), path, Some(&token), body).await;
+        assert_eq!(answer.status, status, "{method} {path}: {:?}", answer.body);
+        assert_eq!(
+            answer.problem()["status"],
+            status.as_u16(),
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_missing() {
+    let gateway = running().await;
+    assert_eq!(gateway.admin("/live").await.status, StatusCode::OK);
+    assert_eq!(gateway.admin("/ready").await.status, StatusCode::OK);
+    gateway.synced.send_replace(false);
+    let unready = gateway.admin("/ready").await;
+    assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE);
+    let checks = unready.json()["checks"].clone();
+    let failed: Vec<_> = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["ok"] == false)
+        .collect();
+    assert_eq!(failed.len(), 1, "{checks}");
+    assert_eq!(failed[0]["name"], "tenants", "{checks}");
+}
+
+#[tokio::test]
+async fn metrics_name_routes_but_neither_organizations_nor_users() {
+    let gateway = running().await;
+    let token = gateway.token("acme", "alice-the-user", &[]);
+    gateway.get("/v1/sessions", &token).await;
+    let metrics = String::from_utf8(gateway.admin("/metrics").await.body.to_vec()).unwrap();
+    assert!(metrics.contains(r#"route="/v1/sessions""#), "{metrics}");
+    assert!(
+        !metrics.contains("acme") && !metrics.contains("alice"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn shutdown_ends_the_gateway_and_takes_no_more_connections() {
+    let gateway = running().await;
+    gateway.shutdown.cancel();
+    gateway
+        .task
+        .await
+        .unwrap()
+        .expect("the gateway must end without an error");
+    let refused = tokio::net::TcpStream::connect(gateway.addresses.public).await;
+    assert!(refused.is_err(), "the port must be closed");
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_refused_by_its_variable() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = listen::bind(address, "AGENTAPI_LISTEN")
+        .await
+        .expect_err("the port is taken");
+    assert!(error.to_string().contains("AGENTAPI_LISTEN"), "{error}");
+}

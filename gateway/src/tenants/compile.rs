@@ -1,0 +1,121 @@
+//! From a document to what requests use. What did not change is kept: issuers
+//! with their fetched keys, servers with their connections.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agentapi_crds::tenant_config::{IssuerConfig, ServerConfig, TenantConfig};
+
+use super::Tenant;
+use crate::auth::{DevelopmentIssuer, Issuer};
+use crate::domain::prompts::{Prompts, PromptsError};
+use crate::store::TenantId;
+use crate::upstream::{Dialer, EgressPolicy, HttpClient, Secrets, Server, TrustError};
+
+/// What documents are compiled with.
+#[derive(Clone)]
+pub struct Environment {
+    /// Dials every address that a document names.
+    pub dialer: Dialer,
+    /// Reads the secrets that a document refers to.
+    pub secrets: Arc<dyn Secrets>,
+    /// Trusted by organizations that name no issuer; in the embedded mode only.
+    pub development: Option<DevelopmentIssuer>,
+}
+
+/// Why a document cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// Keys cannot be fetched from anywhere on this machine.
+    #[error("issuers' keys cannot be fetched")]
+    Trust(#[from] TrustError),
+    /// The inline keys of an issuer are none.
+    #[error("the inline keys of issuer {issuer} are not a JSON Web Key Set")]
+    Keys {
+        /// The issuer.
+        issuer: String,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A prompt policy cannot be used.
+    #[error(transparent)]
+    Prompts(#[from] PromptsError),
+}
+
+/// Compiles a document. May take milliseconds: not on a request's path.
+///
+/// # Errors
+/// See [`CompileError`].
+pub fn compile(
+    config: TenantConfig,
+    previous: Option<&Tenant>,
+    environment: &Environment,
+) -> Result<Tenant, CompileError> {
+    // What is kept was compiled for the egress it was declared with.
+    let reusable = previous.filter(|previous| {
+        previous.config.egress == config.egress && previous.config.namespace == config.namespace
+    });
+    Ok(Tenant {
+        id: TenantId(config.tenant_id),
+        issuers: issuers(&config, reusable, environment)?,
+        prompts: Prompts::compile(&config.prompts)?,
+        servers: servers(&config, reusable),
+        config: Arc::new(config),
+    })
+}
+
+fn issuers(
+    config: &TenantConfig,
+    reusable: Option<&Tenant>,
+    environment: &Environment,
+) -> Result<Vec<Arc<Issuer>>, CompileError> {
+    let policy = EgressPolicy::declared(&config.egress);
+    let http = HttpClient::new(&environment.dialer, policy, None)?;
+    let kept = |wanted: &IssuerConfig| {
+        let known = reusable.map(|tenant| tenant.issuers.as_slice())?;
+        known
+            .iter()
+            .find(|issuer| issuer.config == *wanted)
+            .cloned()
+    };
+    let compiled = |wanted: IssuerConfig| match kept(&wanted) {
+        Some(issuer) => Ok(issuer),
+        None => Issuer::compile(&wanted, &http)
+            .map(Arc::new)
+            .map_err(|source| CompileError::Keys {
+                issuer: wanted.issuer,
+                source,
+            }),
+    };
+    trusted(config, environment)
+        .into_iter()
+        .map(compiled)
+        .collect()
+}
+
+/// The organization's issuers; the development one only where there are none.
+fn trusted(config: &TenantConfig, environment: &Environment) -> Vec<IssuerConfig> {
+    match &environment.development {
+        Some(development) if config.identity.issuers.is_empty() => {
+            vec![development.config_for(&config.organization)]
+        }
+        _ => config.identity.issuers.clone(),
+    }
+}
+
+fn servers(config: &TenantConfig, reusable: Option<&Tenant>) -> BTreeMap<String, Arc<Server>> {
+    let kept = |wanted: &ServerConfig| {
+        let known = reusable?.servers.get(&wanted.name)?;
+        (known.config == *wanted).then(|| known.clone())
+    };
+    let compiled = |wanted: &ServerConfig| {
+        let server = kept(wanted).unwrap_or_else(|| {
+            Arc::new(Server {
+                config: wanted.clone(),
+            })
+        });
+        (wanted.name.clone(), server)
+    };
+    config.servers.iter().map(compiled).collect()
+}

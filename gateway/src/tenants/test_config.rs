@@ -1,0 +1,105 @@
+//! A document for tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agentapi_crds::tenant_config::{
+    AuditConfig, AuditDurability, CredentialScope, IdentityConfig, MIN_READER, RateConfig,
+    RateLimitsConfig, RemoteTransport, SCHEMA_VERSION, SecretReference, ServerConfig, ServerLimits,
+    ServerTarget, SessionsConfig, TenantConfig, ToolsConfig,
+};
+use async_trait::async_trait;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::Environment;
+use crate::auth::DevelopmentIssuer;
+use crate::upstream::{Dialer, SecretError, Secrets};
+
+/// An organization without issuers, servers and prompts.
+pub(crate) fn config(organization: &str) -> TenantConfig {
+    let rate = RateConfig {
+        requests_per_minute: 6000,
+        burst: 1000,
+    };
+    TenantConfig {
+        schema_version: SCHEMA_VERSION,
+        min_reader: MIN_READER,
+        revision: String::new(),
+        organization: organization.to_owned(),
+        tenant_id: Uuid::new_v5(&Uuid::NAMESPACE_URL, organization.as_bytes()),
+        namespace: format!("org-{organization}"),
+        display_name: organization.to_owned(),
+        suspended: false,
+        identity: IdentityConfig {
+            issuers: vec![],
+            service_accounts: false,
+        },
+        egress: vec![],
+        sessions: SessionsConfig {
+            max_per_user: 3,
+            idle_timeout_seconds: 600,
+            max_lifetime_seconds: 3600,
+        },
+        rate_limits: RateLimitsConfig {
+            per_user: rate,
+            overrides: BTreeMap::new(),
+            organization: None,
+        },
+        audit: AuditConfig {
+            retention_days: 365,
+            durability: AuditDurability::Synchronous,
+        },
+        servers: vec![],
+        prompts: vec![],
+    }
+}
+
+/// A remote server that nobody dials.
+pub(crate) fn server(name: &str) -> ServerConfig {
+    ServerConfig {
+        name: name.to_owned(),
+        target: ServerTarget::Remote {
+            url: format!("https://{name}.example/mcp"),
+            transport: RemoteTransport::StreamableHttp,
+            ca_bundle: None,
+        },
+        credentials: vec![],
+        credential_scope: CredentialScope::Organization,
+        tools: ToolsConfig::default(),
+        limits: ServerLimits {
+            request_bytes: 1 << 20,
+            result_bytes: 1 << 20,
+        },
+        timeout_seconds: 30,
+    }
+}
+
+/// Nothing may be dialled, there are no secrets.
+pub(crate) fn environment(development: Option<DevelopmentIssuer>) -> Environment {
+    Environment {
+        dialer: Dialer::new(vec![]),
+        secrets: Arc::new(NoSecrets),
+        development,
+    }
+}
+
+/// Has no secret.
+pub(crate) struct NoSecrets;
+
+#[async_trait]
+impl Secrets for NoSecrets {
+    async fn read(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        let SecretReference {
+            namespace,
+            name,
+            key,
+            ..
+        } = reference.clone();
+        Err(SecretError::Missing {
+            namespace,
+            name,
+            key,
+        })
+    }
+}
