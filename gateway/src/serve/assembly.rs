@@ -28,6 +28,8 @@ pub struct Embedding {
     /// Trusted by organizations that name no issuer. No configuration can set
     /// it, and `agentapi-gateway serve` never does.
     pub development: Option<DevelopmentIssuer>,
+    /// Whether stdio servers run as child processes of this one.
+    pub processes: bool,
 }
 
 /// An assembled gateway: its organizations are installed first, then it runs.
@@ -58,6 +60,7 @@ impl Gateway {
             dialer: Dialer::new(config.outbound_allow.clone()),
             secrets: embedding.secrets,
             development: embedding.development,
+            processes: embedding.processes,
         };
         let installer = Installer::new(tenants.clone(), environment, metrics.clone());
         let synced = watch::Sender::new(false);

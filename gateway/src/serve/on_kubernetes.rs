@@ -23,6 +23,7 @@ pub async fn on_kubernetes(config: Config, shutdown: CancellationToken) -> Resul
     let embedding = Embedding {
         secrets: Arc::new(KubernetesSecrets::new(client.clone())),
         development: None,
+        processes: false,
     };
     let gateway = Gateway::assemble(config, embedding).await?;
     let following = tokio::spawn(follow(client, gateway.installer(), gateway.synced()));

@@ -72,6 +72,7 @@ async fn running() -> Running {
     let embedding = Embedding {
         secrets: std::sync::Arc::new(NoSecrets),
         development: Some(DevelopmentIssuer::new(&public)),
+        processes: false,
     };
     let gateway = Gateway::assemble(Config::read(variables).unwrap(), embedding)
         .await

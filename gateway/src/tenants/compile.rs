@@ -10,7 +10,7 @@ use super::Tenant;
 use crate::auth::{DevelopmentIssuer, Issuer};
 use crate::domain::prompts::{Prompts, PromptsError};
 use crate::store::TenantId;
-use crate::upstream::{Dialer, EgressPolicy, HttpClient, Secrets, Server, TrustError};
+use crate::upstream::{self, Dialer, EgressPolicy, HttpClient, Secrets, Server, TrustError};
 
 /// What documents are compiled with.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct Environment {
     pub secrets: Arc<dyn Secrets>,
     /// Trusted by organizations that name no issuer; in the embedded mode only.
     pub development: Option<DevelopmentIssuer>,
+    /// Whether servers may be child processes; in the embedded mode only.
+    pub processes: bool,
 }
 
 /// Why a document cannot be used.
@@ -41,9 +43,20 @@ pub enum CompileError {
     /// A prompt policy cannot be used.
     #[error(transparent)]
     Prompts(#[from] PromptsError),
+    /// An MCP server cannot be used.
+    #[error("MCP server {server}: {source}")]
+    Server {
+        /// Name of the `McpServer`.
+        server: String,
+        /// What is wrong.
+        source: upstream::CompileError,
+    },
 }
 
 /// Compiles a document. May take milliseconds: not on a request's path.
+///
+/// A suspended organization uses neither servers nor prompts, so that a broken
+/// one cannot keep it in service.
 ///
 /// # Errors
 /// See [`CompileError`].
@@ -52,26 +65,32 @@ pub fn compile(
     previous: Option<&Tenant>,
     environment: &Environment,
 ) -> Result<Tenant, CompileError> {
-    // What is kept was compiled for the egress it was declared with.
-    let reusable = previous.filter(|previous| {
-        previous.config.egress == config.egress && previous.config.namespace == config.namespace
-    });
+    let issuers = issuers(&config, previous, environment)?;
+    let (prompts, servers) = match config.suspended {
+        true => Default::default(),
+        false => (
+            Prompts::compile(&config.prompts)?,
+            servers(&config, previous, environment)?,
+        ),
+    };
     Ok(Tenant {
         id: TenantId(config.tenant_id),
-        issuers: issuers(&config, reusable, environment)?,
-        prompts: Prompts::compile(&config.prompts)?,
-        servers: servers(&config, reusable),
+        issuers,
+        prompts,
+        servers,
         config: Arc::new(config),
     })
 }
 
 fn issuers(
     config: &TenantConfig,
-    reusable: Option<&Tenant>,
+    previous: Option<&Tenant>,
     environment: &Environment,
 ) -> Result<Vec<Arc<Issuer>>, CompileError> {
     let policy = EgressPolicy::declared(&config.egress);
     let http = HttpClient::new(&environment.dialer, policy, None)?;
+    // A kept issuer fetches its keys within the egress it was compiled for.
+    let reusable = previous.filter(|previous| previous.config.egress == config.egress);
     let kept = |wanted: &IssuerConfig| {
         let known = reusable.map(|tenant| tenant.issuers.as_slice())?;
         known
@@ -104,18 +123,29 @@ fn trusted(config: &TenantConfig, environment: &Environment) -> Vec<IssuerConfig
     }
 }
 
-fn servers(config: &TenantConfig, reusable: Option<&Tenant>) -> BTreeMap<String, Arc<Server>> {
-    let kept = |wanted: &ServerConfig| {
-        let known = reusable?.servers.get(&wanted.name)?;
-        (known.config == *wanted).then(|| known.clone())
+fn servers(
+    config: &TenantConfig,
+    previous: Option<&Tenant>,
+    environment: &Environment,
+) -> Result<BTreeMap<String, Arc<Server>>, CompileError> {
+    let environment = upstream::Environment {
+        dialer: environment.dialer.clone(),
+        egress: config.egress.as_slice().into(),
+        secrets: environment.secrets.clone(),
+        processes: environment.processes,
     };
     let compiled = |wanted: &ServerConfig| {
-        let server = kept(wanted).unwrap_or_else(|| {
-            Arc::new(Server {
-                config: wanted.clone(),
-            })
-        });
-        (wanted.name.clone(), server)
+        let known = previous.and_then(|tenant| tenant.servers.get(&wanted.name));
+        let server = match known.filter(|known| known.is_current(wanted, &environment)) {
+            Some(known) => known.clone(),
+            None => Arc::new(Server::compile(wanted, &environment).map_err(|source| {
+                CompileError::Server {
+                    server: wanted.name.clone(),
+                    source,
+                }
+            })?),
+        };
+        Ok((wanted.name.clone(), server))
     };
     config.servers.iter().map(compiled).collect()
 }

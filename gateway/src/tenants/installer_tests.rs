@@ -195,3 +195,26 @@ fn only_named_organizations_are_retained() {
         "the gauge must follow"
     );
 }
+
+#[test]
+fn a_server_that_does_not_compile_cannot_keep_an_organization_from_being_suspended() {
+    let installer = installer(None);
+    installer.install(config("acme")).unwrap();
+    let mut broken = server("notes");
+    broken.tools.allow = vec!["[".into()];
+    let broken = TenantConfig {
+        servers: vec![broken],
+        ..config("acme")
+    };
+    let refused = installer.install(broken.clone());
+    assert!(
+        matches!(refused, Err(InstallError::Compile(_))),
+        "{refused:?}"
+    );
+    let suspended = TenantConfig {
+        suspended: true,
+        ..broken
+    };
+    installer.install(suspended).unwrap();
+    assert!(served(&installer, "acme").config.suspended);
+}

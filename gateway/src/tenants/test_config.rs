@@ -81,6 +81,7 @@ pub(crate) fn environment(development: Option<DevelopmentIssuer>) -> Environment
         dialer: Dialer::new(vec![]),
         secrets: Arc::new(NoSecrets),
         development,
+        processes: false,
     }
 }
 
