@@ -75,9 +75,11 @@ pub fn desired(inputs: &Inputs, settings: &Settings) -> Desired {
                     .servers
                     .values()
                     .filter_map(|server| server.valid());
-                desired
-                    .objects
-                    .extend(workloads.flat_map(|server| mcp_server::plan(valid, server)));
+                desired.objects.extend(
+                    workloads.flat_map(|server| {
+                        mcp_server::plan(&valid.owner(), &valid.namespace, server)
+                    }),
+                );
                 let unsupported = valid.unsupported.iter().map(|field| {
                     Problem::not_supported(*field, "is not supported yet and has no effect")
                 });

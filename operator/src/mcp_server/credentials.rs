@@ -1,8 +1,10 @@
 //! References to Secrets: which may be used, and for which host.
 
+use std::collections::BTreeSet;
+
 use agentapi_crds::conditions::reasons;
 use agentapi_crds::tenant_config::SecretReference;
-use agentapi_crds::{SecretKeyRef, names};
+use agentapi_crds::{McpServerSpec, SecretKeyRef, names};
 
 use crate::inputs::{SecretMetadata, Secrets};
 use crate::problem::Problem;
@@ -83,4 +85,26 @@ fn check_destination(secret: &SecretMetadata, destination: &Destination<'_>) -> 
             names::ALLOWED_HOSTS_ANNOTATION
         )),
     }
+}
+
+/// Names of all Secrets that a spec refers to, in whatever role.
+pub fn secret_names(spec: &McpServerSpec) -> BTreeSet<&str> {
+    let auth = spec.auth.iter();
+    let bearer = auth
+        .clone()
+        .filter_map(|auth| auth.bearer.as_ref())
+        .map(|bearer| &bearer.secret_ref);
+    let headers = auth
+        .flat_map(|auth| &auth.headers)
+        .map(|header| &header.secret_ref);
+    let env = spec
+        .stdio
+        .iter()
+        .flat_map(|stdio| &stdio.env)
+        .filter_map(|entry| entry.secret_ref.as_ref());
+    bearer
+        .chain(headers)
+        .chain(env)
+        .map(|reference| reference.name.as_str())
+        .collect()
 }

@@ -4,8 +4,12 @@
 mod credentials;
 mod image;
 mod plan;
+mod reconcile;
+mod status;
 mod supported;
 mod validate;
 
+pub use credentials::secret_names;
 pub use plan::plan;
+pub use reconcile::reconcile;
 pub use validate::{Surroundings, ValidatedServer, Workload, WorkloadProgram, disabled, validate};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::validate::{ValidatedServer, Workload, WorkloadProgram};
 use crate::object::{Kind, Object, Owner, ServerOwner};
-use crate::organization::{ValidatedOrganization, WORKLOAD_SERVICE_ACCOUNT};
+use crate::organization::WORKLOAD_SERVICE_ACCOUNT;
 
 /// Where the bridge is copied to and started from.
 const BRIDGE_DIRECTORY: &str = "/agentapi";
@@ -23,47 +23,32 @@ const DEFAULT_REQUESTS: [(&str, &str); 2] = [("cpu", "50m"), ("memory", "64Mi")]
 const DEFAULT_LIMITS: [(&str, &str); 2] = [("cpu", "1"), ("memory", "512Mi")];
 
 /// The objects of a server, in the order in which they are applied.
-pub fn plan(organization: &ValidatedOrganization, server: &ValidatedServer) -> Vec<Object> {
+pub fn plan(organization: &Owner, namespace: &str, server: &ValidatedServer) -> Vec<Object> {
     let owner = Owner {
         server: Some(ServerOwner {
             name: server.name.clone(),
             uid: server.uid.clone(),
         }),
-        ..organization.owner()
+        ..organization.clone()
     };
     server.workload.as_ref().map_or_else(Vec::new, |workload| {
         vec![
-            service(organization, &owner, &server.name, workload),
-            deployment(organization, &owner, &server.name, workload),
+            service(&owner, namespace, &server.name, workload),
+            deployment(&owner, namespace, &server.name, workload),
         ]
     })
 }
 
-fn service(
-    organization: &ValidatedOrganization,
-    owner: &Owner,
-    name: &str,
-    workload: &Workload,
-) -> Object {
+fn service(owner: &Owner, namespace: &str, name: &str, workload: &Workload) -> Object {
     let spec = json!({
         "type": "ClusterIP",
         "selector": owner.labels(),
         "ports": [{"name": "mcp", "port": workload.port, "targetPort": workload.port, "protocol": "TCP"}],
     });
-    owner.object(
-        Kind::Service,
-        Some(&organization.namespace),
-        name,
-        json!({"spec": spec}),
-    )
+    owner.object(Kind::Service, Some(namespace), name, json!({"spec": spec}))
 }
 
-fn deployment(
-    organization: &ValidatedOrganization,
-    owner: &Owner,
-    name: &str,
-    workload: &Workload,
-) -> Object {
+fn deployment(owner: &Owner, namespace: &str, name: &str, workload: &Workload) -> Object {
     let spec = json!({
         "replicas": workload.replicas,
         "revisionHistoryLimit": 2,
@@ -75,7 +60,7 @@ fn deployment(
     });
     owner.object(
         Kind::Deployment,
-        Some(&organization.namespace),
+        Some(namespace),
         name,
         json!({"spec": spec}),
     )

@@ -4,12 +4,18 @@
 mod assess;
 mod claims;
 mod compose;
+mod finalize;
+mod observe;
 mod plan;
+mod reconcile;
+mod status;
 mod supported;
 mod validate;
 
+pub(crate) use assess::without_organization;
 pub use assess::{Assessment, View, assess};
 pub use claims::conflicts;
 pub use compose::{ComposeError, Members, compose};
-pub use plan::{WORKLOAD_SERVICE_ACCOUNT, plan, tenant_config_object};
+pub use plan::{DEFAULT_DENY, WORKLOAD_SERVICE_ACCOUNT, plan, tenant_config_object};
+pub use reconcile::reconcile;
 pub use validate::{ValidatedOrganization, namespace_of, owner_of, uid_of, validate};

@@ -17,7 +17,7 @@ const ADMIN_ROLE: &str = "agentapi-tenant-admin";
 /// ClusterRole of the chart for those who may look.
 const VIEWER_ROLE: &str = "agentapi-tenant-viewer";
 /// Name of the gateway's Role and RoleBinding.
-const GATEWAY_SECRETS: &str = "agentapi-gateway-secrets";
+pub(crate) const GATEWAY_SECRETS: &str = "agentapi-gateway-secrets";
 /// API group of Roles and their subjects.
 const RBAC: &str = "rbac.authorization.k8s.io";
 

@@ -9,8 +9,10 @@ mod network;
 
 use agentapi_crds::tenant_config::TenantConfig;
 
+pub(super) use access::GATEWAY_SECRETS;
 pub use access::WORKLOAD_SERVICE_ACCOUNT;
 pub use document::tenant_config_object;
+pub use network::DEFAULT_DENY;
 
 use super::ValidatedOrganization;
 use crate::object::Object;

@@ -13,6 +13,8 @@ use crate::organization::ValidatedOrganization;
 use crate::organization::validate::metadata_addresses;
 use crate::settings::Settings;
 
+/// The policy that closes the namespace.
+pub const DEFAULT_DENY: &str = "agentapi-default-deny";
 /// Label that every namespace carries its name in.
 const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Label that names a pod's application.
@@ -28,7 +30,7 @@ pub(super) fn policies(organization: &ValidatedOrganization, settings: &Settings
             .object(Kind::NetworkPolicy, namespace, name, content)
     };
     let mut policies = vec![
-        policy("agentapi-default-deny", default_deny()),
+        policy(DEFAULT_DENY, default_deny()),
         policy("agentapi-allow-dns", allow_dns(settings.node_local_dns)),
         policy("agentapi-allow-gateway", allow_gateway(settings)),
         policy("agentapi-allow-from-gateway", allow_from_gateway(settings)),

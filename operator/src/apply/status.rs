@@ -1,0 +1,146 @@
+//! Writes to the operator's own resources: finalizers and status.
+
+use std::fmt::Debug;
+
+use agentapi_crds::names;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{WriteError, Writer};
+
+/// One of the three kinds.
+pub trait Own:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static
+{
+    /// Its status.
+    type Status: Serialize + Clone + Default + PartialEq;
+
+    /// The client of the resource's collection.
+    fn api(&self, client: kube::Client) -> Api<Self>;
+
+    /// The status as it was read.
+    fn status(&self) -> Option<&Self::Status>;
+
+    /// `Kind namespace/name`, for people.
+    fn title(&self) -> String {
+        let kind = Self::kind(&());
+        match self.meta().namespace.as_deref() {
+            Some(namespace) => format!("{kind} {namespace}/{}", self.name_any()),
+            None => format!("{kind} {}", self.name_any()),
+        }
+    }
+
+    /// Whether the operator's finalizer is there.
+    fn has_finalizer(&self) -> bool {
+        self.finalizers()
+            .iter()
+            .any(|name| name == names::FINALIZER)
+    }
+
+    /// Whether the annotation `agentapi.dev/paused` is `true`.
+    fn is_paused(&self) -> bool {
+        let annotation = self.annotations().get(names::PAUSED_ANNOTATION);
+        annotation.is_some_and(|value| value == "true")
+    }
+
+    /// Whether the resource is being deleted.
+    fn is_deleting(&self) -> bool {
+        self.meta().deletion_timestamp.is_some()
+    }
+}
+
+impl Writer {
+    /// Adds the finalizer, before anything is made that must be cleaned up.
+    pub async fn ensure_finalizer<K: Own>(&self, resource: &K) -> Result<(), WriteError> {
+        if resource.has_finalizer() {
+            return Ok(());
+        }
+        let mut finalizers = resource.finalizers().to_vec();
+        finalizers.push(names::FINALIZER.to_owned());
+        self.set_finalizers(resource, finalizers).await
+    }
+
+    /// Removes the finalizer, after everything was cleaned up.
+    pub async fn remove_finalizer<K: Own>(&self, resource: &K) -> Result<(), WriteError> {
+        if !resource.has_finalizer() {
+            return Ok(());
+        }
+        let mut finalizers = resource.finalizers().to_vec();
+        finalizers.retain(|name| name != names::FINALIZER);
+        match self.set_finalizers(resource, finalizers).await {
+            // Gone already: the cache was behind.
+            Err(WriteError::Write { source, .. }) if matches!(source.as_ref(), kube::Error::Api(status) if status.is_not_found()) => {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    async fn set_finalizers<K: Own>(
+        &self,
+        resource: &K,
+        finalizers: Vec<String>,
+    ) -> Result<(), WriteError> {
+        self.leadership.check()?;
+        // With the version, so that the finalizer of somebody else is never lost.
+        let patch = json!({"metadata": {
+            "finalizers": finalizers,
+            "resourceVersion": resource.resource_version(),
+        }});
+        let parameters = PatchParams {
+            field_manager: Some(names::MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        resource
+            .api(self.client.clone())
+            .patch_metadata(&resource.name_any(), &parameters, &Patch::Merge(&patch))
+            .await
+            .map_err(|source| WriteError::write(resource.title(), source))?;
+        self.metrics.written("finalizers", "patch");
+        Ok(())
+    }
+
+    /// Writes a status, only if it differs from the one that was read.
+    pub async fn write_status<K: Own>(
+        &self,
+        resource: &K,
+        status: &K::Status,
+    ) -> Result<(), WriteError> {
+        if resource.status() == Some(status) {
+            return Ok(());
+        }
+        self.leadership.check()?;
+        let encode = |source| WriteError::Encode {
+            object: resource.title(),
+            source,
+        };
+        let status: Value = serde_json::to_value(status).map_err(encode)?;
+        let mut manifest = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            // With the UID, so that the status of a deleted resource never lands on its successor.
+            "metadata": {"name": resource.name_any(), "uid": resource.uid()},
+            "status": status,
+        });
+        if let Some(namespace) = resource.namespace() {
+            manifest["metadata"]["namespace"] = json!(namespace);
+        }
+        let parameters = PatchParams::apply(names::STATUS_MANAGER).force();
+        let result = resource
+            .api(self.client.clone())
+            .patch_status(&resource.name_any(), &parameters, &Patch::Apply(&manifest))
+            .await;
+        match result {
+            Ok(_) => {
+                self.metrics.written("status", "apply");
+                Ok(())
+            }
+            // Deleted meanwhile: nobody is left to read it.
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(source) => Err(WriteError::write(resource.title(), source)),
+        }
+    }
+}

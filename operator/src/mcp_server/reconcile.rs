@@ -1,0 +1,203 @@
+//! The reconciliation of an `McpServer`, step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentapi_crds::{McpServer, Organization, names};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube_runtime::controller::Action;
+use serde_json::Value;
+
+use super::plan::plan;
+use super::status::{Applied, Replicas, status};
+use super::validate::{Surroundings, ValidatedServer, validate};
+use crate::apply::{Own, WriteError};
+use crate::context::Context;
+use crate::desired::no_organization;
+use crate::object::{Kind, Owner, ServerOwner};
+use crate::organization::{self, DEFAULT_DENY, conflicts, owner_of, without_organization};
+use crate::problem::Member;
+
+/// Pause before another look at what nothing tells of.
+const FOREIGN_PAUSE: Duration = Duration::from_secs(30);
+/// Pause before another look at a namespace that is not closed yet.
+const NAMESPACE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Brings the cluster to what a server's spec says. The server's entry in the
+/// organization's document is the Organization's business.
+///
+/// # Errors
+/// When the API server refuses or fails a request; it is tried again.
+pub async fn reconcile(
+    server: Arc<McpServer>,
+    context: Arc<Context>,
+) -> Result<Action, WriteError> {
+    if server.is_paused() {
+        return Ok(Action::await_change());
+    }
+    let namespace = server.namespace().unwrap_or_default();
+    let organization = context.organization_of(&namespace);
+    if server.is_deleting() {
+        return finalize(&server, organization.as_deref(), &context).await;
+    }
+    // 1. observe, 2. validate
+    let Some(organization) = organization.filter(|organization| !organization.is_deleting()) else {
+        let stray = Member::Invalid(vec![no_organization(&namespace)]);
+        return finish(&server, &stray, Ok(None), &context).await;
+    };
+    if !is_closed(&organization, &namespace, &context) {
+        let waiting = Applied::Err(WriteError::NamespaceNotReady { namespace });
+        let pending = judge(&server, &organization, &context).await?;
+        finish(&server, &pending, waiting, &context).await?;
+        return Ok(Action::requeue(NAMESPACE_PAUSE));
+    }
+    let member = judge(&server, &organization, &context).await?;
+    // 3. plan, 4. apply
+    let applied = apply(&server, &member, &organization, &context).await;
+    // 5. status
+    finish(&server, &member, applied, &context).await
+}
+
+/// Whether the namespace is the organization's and denies what is not allowed:
+/// nothing may run in it before.
+fn is_closed(organization: &Organization, namespace: &str, context: &Context) -> bool {
+    let uid = owner_of(organization).uid;
+    [
+        (Kind::Namespace, None, namespace),
+        (Kind::NetworkPolicy, Some(namespace), DEFAULT_DENY),
+    ]
+    .into_iter()
+    .all(|(kind, namespace, name)| {
+        let found = context.owned.find(kind, namespace, name);
+        found.is_some_and(|found| found.labels().get(names::ORGANIZATION_UID_LABEL) == Some(&uid))
+    })
+}
+
+async fn judge(
+    server: &McpServer,
+    organization: &Organization,
+    context: &Context,
+) -> Result<Member<ValidatedServer>, WriteError> {
+    let all = context.caches.organizations.state();
+    let all: Vec<_> = all.iter().map(Arc::as_ref).collect();
+    let valid = match organization::validate(organization, &context.settings) {
+        Ok(valid) if conflicts(organization, &all).is_empty() => valid,
+        _ => return Ok(without_organization(server, organization)),
+    };
+    let siblings = context
+        .caches
+        .servers
+        .state_filter(|sibling| sibling.namespace() == server.namespace());
+    let siblings: Vec<_> = siblings.iter().map(Arc::as_ref).collect();
+    let secrets = context.secrets.of(&valid.namespace, [server]).await?;
+    Ok(validate(
+        server,
+        &Surroundings {
+            organization: &valid,
+            siblings: &siblings,
+            secrets: &secrets,
+            settings: &context.settings,
+        },
+    ))
+}
+
+/// Makes the workload of a valid server. One that is not valid keeps its
+/// workload, as its entry in the document may be kept; a disabled one likewise.
+async fn apply(
+    server: &McpServer,
+    member: &Member<ValidatedServer>,
+    organization: &Organization,
+    context: &Context,
+) -> Applied {
+    let Member::Valid(valid) = member else {
+        return Ok(None);
+    };
+    let owner = owner_of(organization);
+    let namespace = server.namespace().unwrap_or_default();
+    let objects = plan(&owner, &namespace, valid);
+    if !objects.is_empty() {
+        context.writer.ensure_finalizer(server).await?;
+    }
+    for object in &objects {
+        context.writer.apply(object).await?;
+    }
+    let server_owner = server_owner(&owner, server);
+    context
+        .writer
+        .prune(&server_owner, &Kind::WORKLOAD, &namespace, &objects)
+        .await?;
+    match &valid.workload {
+        Some(workload) => {
+            let available =
+                available(&server_owner, &namespace, &server.name_any(), context).await?;
+            Ok(Some(Replicas {
+                wanted: workload.replicas,
+                available,
+            }))
+        }
+        None => Ok(None),
+    }
+}
+
+async fn available(
+    owner: &Owner,
+    namespace: &str,
+    name: &str,
+    context: &Context,
+) -> Result<u64, WriteError> {
+    let deployment = context
+        .writer
+        .get_owned(Kind::Deployment, Some(namespace), name, owner)
+        .await?;
+    let available = deployment
+        .as_ref()
+        .and_then(|deployment| deployment.data.pointer("/status/availableReplicas"))
+        .and_then(Value::as_u64);
+    Ok(available.unwrap_or(0))
+}
+
+async fn finish(
+    server: &McpServer,
+    member: &Member<ValidatedServer>,
+    applied: Applied,
+    context: &Context,
+) -> Result<Action, WriteError> {
+    let status = status(server, member, &applied, Timestamp::now());
+    context.writer.write_status(server, &status).await?;
+    match applied {
+        Ok(_) => Ok(Action::await_change()),
+        Err(error) if error.is_stalled() => Ok(Action::requeue(FOREIGN_PAUSE)),
+        Err(WriteError::NamespaceNotReady { .. }) => Ok(Action::requeue(NAMESPACE_PAUSE)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the workload away, then lets the resource go. Without an organization
+/// there is nothing that it could have made here.
+async fn finalize(
+    server: &McpServer,
+    organization: Option<&Organization>,
+    context: &Context,
+) -> Result<Action, WriteError> {
+    if let Some(organization) = organization {
+        let owner = server_owner(&owner_of(organization), server);
+        let namespace = server.namespace().unwrap_or_default();
+        context
+            .writer
+            .prune(&owner, &Kind::WORKLOAD, &namespace, &[])
+            .await?;
+    }
+    context.writer.remove_finalizer(server).await?;
+    Ok(Action::await_change())
+}
+
+fn server_owner(organization: &Owner, server: &McpServer) -> Owner {
+    Owner {
+        server: Some(ServerOwner {
+            name: server.name_any(),
+            uid: server.uid(),
+        }),
+        ..organization.clone()
+    }
+}

@@ -1,0 +1,85 @@
+//! Reads what may be known about Secrets. Metadata comes from a watch; type
+//! and keys need one read for each version, whose values are dropped at once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use agentapi_crds::McpServer;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PartialObjectMeta;
+use kube::{Api, Client, ResourceExt};
+use kube_runtime::reflector::{ObjectRef, Store};
+
+use crate::apply::WriteError;
+use crate::inputs::{SecretMetadata, Secrets};
+use crate::mcp_server::secret_names;
+
+/// Reads what may be known about Secrets.
+pub struct SecretReader {
+    client: Client,
+    labelled: Store<PartialObjectMeta<Secret>>,
+    known: Mutex<HashMap<(String, String), SecretMetadata>>,
+}
+
+impl SecretReader {
+    /// A reader that knows present versions from `labelled`.
+    pub fn new(client: Client, labelled: Store<PartialObjectMeta<Secret>>) -> Self {
+        Self {
+            client,
+            labelled,
+            known: Mutex::default(),
+        }
+    }
+
+    /// All Secrets that the servers of a namespace refer to, as far as they exist.
+    ///
+    /// # Errors
+    /// When the API server refuses or fails a read.
+    pub async fn of(
+        &self,
+        namespace: &str,
+        servers: impl IntoIterator<Item = &McpServer>,
+    ) -> Result<Secrets, WriteError> {
+        let servers = servers.into_iter();
+        let names: BTreeSet<&str> = servers
+            .flat_map(|server| secret_names(&server.spec))
+            .collect();
+        let mut secrets = Vec::new();
+        for name in names {
+            secrets.extend(self.read(namespace, name).await?);
+        }
+        Ok(secrets.into_iter().collect())
+    }
+
+    async fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<SecretMetadata>, WriteError> {
+        if let Some(known) = self.known(namespace, name) {
+            return Ok(Some(known));
+        }
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = api
+            .get_opt(name)
+            .await
+            .map_err(|source| WriteError::read(format!("Secret {namespace}/{name}"), source))?;
+        let metadata = secret.as_ref().map(SecretMetadata::from);
+        let mut memory = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), name.to_owned());
+        match &metadata {
+            Some(metadata) => memory.insert(key, metadata.clone()),
+            None => memory.remove(&key),
+        };
+        Ok(metadata)
+    }
+
+    /// What was read before, if the watch still shows that version.
+    fn known(&self, namespace: &str, name: &str) -> Option<SecretMetadata> {
+        let watched = self.labelled.get(&ObjectRef::new(name).within(namespace))?;
+        let memory = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = memory.get(&(namespace.to_owned(), name.to_owned()))?;
+        let is_current = watched.resource_version().as_ref() == Some(&known.resource_version);
+        is_current.then(|| known.clone())
+    }
+}
