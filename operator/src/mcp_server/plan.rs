@@ -140,7 +140,7 @@ fn bridge_copy(gateway_image: &str) -> Value {
     json!({
         "name": "bridge",
         "image": gateway_image,
-        "command": ["/agentapi-gateway", "bridge", "--install", BRIDGE_PROGRAM],
+        "command": ["agentapi-gateway", "bridge", "--install", BRIDGE_PROGRAM],
         "volumeMounts": [{"name": "bridge", "mountPath": BRIDGE_DIRECTORY}],
         "resources": resources(&Resources::default()),
         "securityContext": container_security(),

@@ -125,7 +125,13 @@ pub(crate) async fn start(
     for kind in Kind::ALL {
         let resource = kind.api_resource();
         let writer = owned.insert(kind, resource.clone());
-        let api = Api::all_with(client.clone(), &resource);
+        let api = match kind {
+            // The only ConfigMaps of ours, and the only ones the operator may see.
+            Kind::ConfigMap => {
+                Api::namespaced_with(client.clone(), names::TENANTS_NAMESPACE, &resource)
+            }
+            _ => Api::all_with(client.clone(), &resource),
+        };
         let told = triggers.clone();
         let touch = move |touched: &_| told.owned(touched);
         tasks.spawn(follow(
