@@ -1,6 +1,7 @@
 //! What the tests of the whole platform share.
 //!
 //! - [`blackbox`]: one suite of the HTTP surface, run against the embedded mode and against the cluster.
+//! - [`cache_contract`](mod@cache_contract): what every cache must do.
 //! - [`client`]: requests over real HTTP, nothing hidden.
 //! - [`cluster`]: the cluster of this test run, through kubectl.
 //! - [`eventually`]: waiting for a condition instead of for a clock.
@@ -10,9 +11,11 @@
 //! - [`postgres`]: a database of the test's own on a real PostgreSQL.
 //! - [`program`]: the platform's programs as child processes.
 //! - [`store_contract`](mod@store_contract): what every store must do.
+//! - [`tcp_proxy`]: a connection that a test can cut.
 //! - [`transcript`]: what was answered, without what differs from run to run.
 
 pub mod blackbox;
+pub mod cache_contract;
 pub mod client;
 pub mod cluster;
 pub mod eventually;
@@ -22,4 +25,5 @@ pub mod peers;
 pub mod postgres;
 pub mod program;
 pub mod store_contract;
+pub mod tcp_proxy;
 pub mod transcript;

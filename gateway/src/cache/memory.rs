@@ -44,10 +44,19 @@ impl MemoryCache {
             .iter()
             .map(|bucket| bucket.rate.take(arrivals.get(&bucket.key).copied(), now))
             .collect();
-        if let Some(next) = &next {
-            make_room(&mut arrivals, buckets.len(), self.most, now);
-            for (bucket, arrival) in buckets.iter().zip(next) {
-                arrivals.insert(bucket.key.clone(), *arrival);
+        match &next {
+            Some(next) => {
+                make_room(&mut arrivals, buckets.len(), self.most, now);
+                for (bucket, arrival) in buckets.iter().zip(next) {
+                    arrivals.insert(bucket.key.clone(), *arrival);
+                }
+            }
+            None => {
+                for bucket in buckets {
+                    if let Some(arrival) = arrivals.get_mut(&bucket.key) {
+                        *arrival = bucket.rate.bounded(Some(*arrival), now);
+                    }
+                }
             }
         }
         let level = |bucket: &Bucket| bucket.rate.level(arrivals.get(&bucket.key).copied(), now);

@@ -7,9 +7,12 @@ local now = clock[1] * 1000000 + clock[2]
 local reply = { 1, now }
 for i, key in ipairs(KEYS) do
   local interval, capacity = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local arrival = tonumber(redis.call('GET', key) or now)
-  arrival = math.min(math.max(arrival, now), now + capacity)
+  local stored = tonumber(redis.call('GET', key) or now)
+  local arrival = math.min(math.max(stored, now), now + capacity)
   reply[i + 2] = arrival
+  if arrival < stored then
+    redis.call('SET', key, string.format('%.0f', arrival), 'PX', math.ceil((arrival - now) / 1000))
+  end
   if arrival + interval - now > capacity then
     reply[1] = 0
   end

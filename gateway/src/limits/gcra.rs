@@ -62,8 +62,9 @@ impl Rate {
     }
 
     /// The arrival time, never in the past and never further ahead than an empty
-    /// bucket: a clock set back or a limit lowered locks nobody out.
-    fn bounded(self, arrival: Option<i64>, now: i64) -> i64 {
+    /// bucket. A cache that finds a time beyond it (the clock was set back, the
+    /// limit was lowered) keeps this one instead, so that nobody is locked out.
+    pub fn bounded(self, arrival: Option<i64>, now: i64) -> i64 {
         arrival.unwrap_or(now).clamp(now, now + self.capacity())
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Level, Rate};
 use crate::cache::{Bucket, Cache, MemoryCache, Taken};
+use crate::store::TenantId;
 use crate::tenants::Tenant;
 
 /// How long a request waits for the cache before it is decided here.
@@ -56,7 +57,7 @@ impl Limiter {
 
     /// Counts a request of a user, unless it is refused.
     pub async fn check(&self, tenant: &Tenant, user: &str, class: RequestClass) -> Decision {
-        self.check_rates(tenant.id.0, &tenant.config.rate_limits, user, class)
+        self.check_limits(tenant.id, &tenant.config.rate_limits, user, class)
             .await
     }
 
@@ -68,14 +69,15 @@ impl Limiter {
             .is_some()
     }
 
-    async fn check_rates(
+    /// As [`check`](Limiter::check), by limits that are given.
+    pub async fn check_limits(
         &self,
-        tenant: Uuid,
+        tenant: TenantId,
         limits: &RateLimitsConfig,
         user: &str,
         class: RequestClass,
     ) -> Decision {
-        let taken = self.take(&buckets(tenant, limits, user, class)).await;
+        let taken = self.take(&buckets(tenant.0, limits, user, class)).await;
         decide(&taken)
     }
 

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::*;
 use crate::cache::CacheError;
 
-const ACME: Uuid = Uuid::from_u128(1);
-const GLOBEX: Uuid = Uuid::from_u128(2);
+const ACME: TenantId = TenantId(Uuid::from_u128(1));
+const GLOBEX: TenantId = TenantId(Uuid::from_u128(2));
 
 /// A cache that can be taken away.
 #[derive(Default)]
@@ -60,12 +60,12 @@ fn limiter() -> Limiter {
 }
 
 /// How many of 20 requests pass.
-async fn passed(limiter: &Limiter, tenant: Uuid, user: &str, class: RequestClass) -> usize {
+async fn passed(limiter: &Limiter, tenant: TenantId, user: &str, class: RequestClass) -> usize {
     let mut passed = 0;
     for _ in 0..20 {
         passed += usize::from(
             limiter
-                .check_rates(tenant, &limits(), user, class)
+                .check_limits(tenant, &limits(), user, class)
                 .await
                 .allowed,
         );
@@ -123,7 +123,7 @@ async fn one_organizations_requests_limit_no_other() {
 async fn the_decision_tells_what_is_left_and_when_to_come_back() {
     let limiter = limiter();
     let first = limiter
-        .check_rates(ACME, &limits(), "alice", RequestClass::Api)
+        .check_limits(ACME, &limits(), "alice", RequestClass::Api)
         .await;
     assert_eq!(
         (
@@ -136,7 +136,7 @@ async fn the_decision_tells_what_is_left_and_when_to_come_back() {
     );
     passed(&limiter, ACME, "alice", RequestClass::Api).await;
     let refused = limiter
-        .check_rates(ACME, &limits(), "alice", RequestClass::Api)
+        .check_limits(ACME, &limits(), "alice", RequestClass::Api)
         .await;
     assert_eq!((refused.allowed, refused.remaining), (false, 0));
     let wait = refused
