@@ -1,10 +1,10 @@
 //! The store on real PostgreSQL, as a role that is not the owner.
 
 mod tier2_postgres {
-    pub mod isolation;
-    pub mod opening;
-    pub mod outages;
-    pub mod rights;
+    mod isolation;
+    mod opening;
+    mod outages;
+    mod rights;
 }
 
 use agentapi_e2e::postgres::TestDatabase;
