@@ -84,13 +84,16 @@ fn conclude(rows: &[Row]) -> Result<()> {
         .copied()
         .sum();
     println!("{} passed, {} failed", total.passed, total.failed);
+    // The whole errors have been shown where they happened.
     let broken: Vec<String> = rows
         .iter()
         .filter_map(|row| {
-            row.result
-                .as_ref()
-                .err()
-                .map(|error| format!("tier {}: {error}", row.tier))
+            let error = row.result.as_ref().err()?.to_string();
+            Some(format!(
+                "tier {}: {}",
+                row.tier,
+                error.lines().next().unwrap_or_default()
+            ))
         })
         .collect();
     if !broken.is_empty() {
