@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{migrate, render, sample};
+use crate::{demo, dev, migrate, render, sample, token};
 
 /// Run, try and inspect AgentAPI
 #[derive(Debug, Parser)]
@@ -15,6 +15,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Walk through everything on this machine, then keep serving
+    Demo(demo::Arguments),
+    /// Serve a folder of manifests on this machine, without a cluster
+    Dev(dev::Arguments),
+    /// Print a bearer token for the embedded mode
+    Token(token::Arguments),
     /// Print every object that the operator would apply
     Render(render::Arguments),
     /// Bring the schema of a database up to date
@@ -27,6 +33,9 @@ enum Command {
 /// Does what the command line says.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Token(arguments) => token::run(arguments),
         Command::Render(arguments) => render::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Sample(sample) => sample::run(sample).await,

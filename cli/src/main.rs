@@ -1,6 +1,9 @@
 //! `agentapi`: the embedded mode, the demo, and tools around them.
 
 mod arguments;
+mod demo;
+mod dev;
+mod development_key;
 mod failure;
 mod manifests;
 mod migrate;
@@ -8,7 +11,7 @@ mod output;
 mod render;
 mod report;
 mod sample;
-mod signals;
+mod token;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::own_api_version;
+use super::secret::ManifestSecret;
 
 /// A kind of the core group.
 pub(super) enum CoreKind {
@@ -36,13 +37,13 @@ impl CoreKind {
     }
 
     /// The Secret, nothing for a Namespace, or what is wrong.
-    pub(super) fn admit(&self, content: &Value) -> Result<Option<Box<Secret>>, Vec<FieldError>> {
+    pub(super) fn admit(&self, content: &Value) -> Result<Option<ManifestSecret>, Vec<FieldError>> {
         match self {
             Self::Secret => {
                 check_values(content)?;
                 let secret: Secret = read(content)?;
                 require(content, &["name", "namespace"])?;
-                Ok(Some(Box::new(secret)))
+                Ok(Some(ManifestSecret::from(secret)))
             }
             Self::Namespace => {
                 read::<Namespace>(content)?;

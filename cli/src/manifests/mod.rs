@@ -6,6 +6,7 @@
 mod core_kinds;
 mod document;
 mod error;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,13 +14,13 @@ use std::path::{Path, PathBuf};
 
 use agentapi_crds::admission::{Admission, FieldError, Resource};
 use agentapi_crds::names::{GROUP, VERSION};
-use agentapi_operator::{Finding, Inputs, SecretMetadata, Secrets};
-use k8s_openapi::api::core::v1::Secret;
+use agentapi_operator::{Finding, Inputs, Secrets};
 use uuid::Uuid;
 
 use self::core_kinds::CoreKind;
 use self::document::Document;
 pub(crate) use self::error::{DocumentError, ManifestsError};
+pub(crate) use self::secret::ManifestSecret;
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub(crate) struct Manifests {
     /// The resources as the operator's pure part takes them.
     pub(crate) inputs: Inputs,
     /// Secrets with their values.
-    pub(crate) secrets: Vec<Secret>,
+    pub(crate) secrets: Vec<ManifestSecret>,
     origins: BTreeMap<Identity, Origin>,
 }
 
@@ -63,7 +64,10 @@ impl Manifests {
         if !errors.is_empty() {
             return Err(ManifestsError::Invalid(errors));
         }
-        let metadata = manifests.secrets.iter().map(SecretMetadata::from);
+        let metadata = manifests
+            .secrets
+            .iter()
+            .map(|secret| secret.metadata.clone());
         manifests.inputs.secrets = metadata.collect::<Secrets>();
         Ok(manifests)
     }
@@ -114,7 +118,7 @@ impl Manifests {
             }
             Admitted::Own(Resource::McpServer(server)) => self.inputs.servers.push(*server),
             Admitted::Own(Resource::PromptPolicy(policy)) => self.inputs.prompts.push(*policy),
-            Admitted::Core(Some(secret)) => self.secrets.push(*secret),
+            Admitted::Core(Some(secret)) => self.secrets.push(secret),
             Admitted::Core(None) => {}
         }
     }
@@ -125,7 +129,7 @@ enum Admitted {
     /// One of the three kinds.
     Own(Resource),
     /// A Secret; nothing for a Namespace, which only a cluster has.
-    Core(Option<Box<Secret>>),
+    Core(Option<ManifestSecret>),
 }
 
 impl Identity {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentapi_gateway::serve::stop_on_signal;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -60,16 +61,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         })?;
     let failed = |error| Failure::new("the clock cannot serve", ANY_PORT).because(error);
     let address = listener.local_addr().map_err(failed)?;
-    let ended = CancellationToken::new();
-    let router = router(arguments.token, ended.clone());
+    let stop = stop_on_signal().map_err(failed)?;
+    // Event streams would stay open until their sessions end: they end with the same token.
+    let router = router(arguments.token, stop.clone());
 
     crate::output::line(&format!("ready http://{address}/mcp"))?;
     axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            crate::signals::interrupted().await;
-            // Event streams stay open until their sessions end.
-            ended.cancel();
-        })
+        .with_graceful_shutdown(stop.cancelled_owned())
         .await
         .map_err(failed)
 }
