@@ -16,6 +16,7 @@ pub(crate) struct Failure {
     source: Option<Box<dyn Error + Send + Sync>>,
     next: String,
     code: u8,
+    told: bool,
 }
 
 impl Failure {
@@ -26,6 +27,7 @@ impl Failure {
             source: None,
             next: next.into(),
             code: FAILED,
+            told: false,
         }
     }
 
@@ -42,6 +44,18 @@ impl Failure {
         Self {
             source: Some(source.into()),
             ..self
+        }
+    }
+
+    /// The same failure, which the person has been told of.
+    pub(crate) fn told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
+    /// Tells the person, unless they know.
+    pub(crate) fn tell(&self) {
+        if !self.told {
+            eprintln!("error: {self}");
         }
     }
 

@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
     match arguments::run(arguments::Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            failure.tell();
             failure.exit_code()
         }
     }

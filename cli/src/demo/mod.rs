@@ -134,7 +134,9 @@ async fn start(
     let gateway = tokio::spawn(async move {
         // Nobody listens any more only when the demo has failed, which it then tells.
         embedded
-            .run(stopped, |address| drop(tell.send(address)))
+            .run(stopped, |address| {
+                let _ = tell.send(address);
+            })
             .await
     });
     match told.await {

@@ -65,7 +65,7 @@ impl Progress {
                 let mark = self.style.bad("✗");
                 output::line(&format!("{place} {mark} {name:<NAME$} {}", failure.cause()))?;
                 output::line(&format!("      try: {}", failure.next()))?;
-                Err(failure)
+                Err(failure.told())
             }
         }
     }

@@ -49,7 +49,11 @@ impl Installation {
 
         self.installer
             .retain(&desired.documents.keys().cloned().collect());
-        for (organization, document) in &desired.documents {
+        let changed = desired
+            .documents
+            .iter()
+            .filter(|(name, document)| self.live.get(*name) != Some(document));
+        for (organization, document) in changed {
             if let Err(reason) = self.install(document.clone()) {
                 eprintln!("warning: organization {organization} keeps what it had: {reason}");
             }
