@@ -59,13 +59,17 @@ pub enum TenantConfigError {
     #[error("not a TenantConfig document: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Written for readers newer than this build.
-    #[error("needs a reader of version {min_reader}, this build reads {SCHEMA_VERSION}: update the gateway")]
+    #[error(
+        "needs a reader of version {min_reader}, this build reads {SCHEMA_VERSION}: update the gateway"
+    )]
     TooNew {
         /// The document's `minReader`.
         min_reader: u32,
     },
     /// The content is not what the revision says.
-    #[error("revision {stated} does not match the content ({computed}): the document was changed by someone else than the operator")]
+    #[error(
+        "revision {stated} does not match the content ({computed}): the document was changed by someone else than the operator"
+    )]
     RevisionMismatch {
         /// Revision that the document states.
         stated: String,
@@ -80,12 +84,17 @@ impl TenantConfig {
     pub fn read(document: &str) -> Result<Self, TenantConfigError> {
         let head: Head = serde_json::from_str(document)?;
         if head.min_reader > SCHEMA_VERSION {
-            return Err(TenantConfigError::TooNew { min_reader: head.min_reader });
+            return Err(TenantConfigError::TooNew {
+                min_reader: head.min_reader,
+            });
         }
         let config: Self = serde_json::from_str(document)?;
         let computed = config.content_hash()?;
         if computed != config.revision {
-            return Err(TenantConfigError::RevisionMismatch { stated: config.revision, computed });
+            return Err(TenantConfigError::RevisionMismatch {
+                stated: config.revision,
+                computed,
+            });
         }
         Ok(config)
     }
@@ -97,7 +106,10 @@ impl TenantConfig {
     }
 
     fn content_hash(&self) -> Result<String, serde_json::Error> {
-        let unsealed = Self { revision: String::new(), ..self.clone() };
+        let unsealed = Self {
+            revision: String::new(),
+            ..self.clone()
+        };
         Ok(hex::encode(Sha256::digest(serde_json::to_vec(&unsealed)?)))
     }
 }

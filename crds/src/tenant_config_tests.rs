@@ -12,13 +12,23 @@ fn acme() -> TenantConfig {
         suspended: false,
         identity: IdentityConfig::default(),
         egress: vec![],
-        sessions: SessionsConfig { max_per_user: 1000, idle_timeout_seconds: 1800, max_lifetime_seconds: 86_400 },
+        sessions: SessionsConfig {
+            max_per_user: 1000,
+            idle_timeout_seconds: 1800,
+            max_lifetime_seconds: 86_400,
+        },
         rate_limits: RateLimitsConfig {
-            per_user: RateConfig { requests_per_minute: 60, burst: 10 },
+            per_user: RateConfig {
+                requests_per_minute: 60,
+                burst: 10,
+            },
             overrides: BTreeMap::new(),
             organization: None,
         },
-        audit: AuditConfig { retention_days: 365, durability: AuditDurability::Synchronous },
+        audit: AuditConfig {
+            retention_days: 365,
+            durability: AuditDurability::Synchronous,
+        },
         servers: vec![],
         prompts: vec![],
     }
@@ -39,14 +49,20 @@ fn a_document_changed_after_sealing_is_refused() {
     let mut tampered = acme().sealed().unwrap();
     tampered.suspended = true;
     let error = TenantConfig::read(&document(&tampered)).unwrap_err();
-    assert!(matches!(error, TenantConfigError::RevisionMismatch { .. }), "got {error}");
+    assert!(
+        matches!(error, TenantConfigError::RevisionMismatch { .. }),
+        "got {error}"
+    );
 }
 
 #[test]
 fn a_document_for_newer_readers_is_refused_even_if_its_shape_is_unknown() {
     let document = r#"{"schemaVersion": 9, "minReader": 9, "shape": "of the future"}"#;
     let error = TenantConfig::read(document).unwrap_err();
-    assert!(matches!(error, TenantConfigError::TooNew { min_reader: 9 }), "got {error}");
+    assert!(
+        matches!(error, TenantConfigError::TooNew { min_reader: 9 }),
+        "got {error}"
+    );
 }
 
 #[test]

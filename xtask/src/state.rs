@@ -202,17 +202,17 @@ impl State {
         })
     }
 
-    /// Stops the programs that `chosen` picks by name, the last started first.
+    /// Stops the programs that `chosen` picks, the last started first.
     ///
     /// # Errors
     /// When one cannot be stopped or forgotten.
-    pub(crate) fn stop(&mut self, chosen: impl Fn(&str) -> bool) -> Result<()> {
+    pub(crate) fn stop(&mut self, chosen: impl Fn(&Recorded) -> bool) -> Result<()> {
         for index in (0..self.memory.processes.len()).rev() {
             let Some(recorded) = self
                 .memory
                 .processes
                 .get(index)
-                .filter(|recorded| chosen(&recorded.name))
+                .filter(|recorded| chosen(recorded))
             else {
                 continue;
             };

@@ -59,7 +59,7 @@ impl Platform {
         })?;
         progress::step("chart", || apply_chart(workspace, &kubectl))?;
         progress::step("database schema", || migrate(programs, &postgres))?;
-        state.stop(|name| name == OPERATOR || name == GATEWAY)?;
+        state.stop(|recorded| [OPERATOR, GATEWAY].contains(&recorded.name.as_str()))?;
         let operator_admin = start_operator(state, &kubectl, programs)?;
         let (gateway, gateway_admin) = start_gateway(state, &kubectl, programs, &postgres, &redis)?;
         Ok(Self {

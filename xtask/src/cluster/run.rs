@@ -1,6 +1,5 @@
 //! `cargo xtask cluster run`: everything, in the foreground.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::Platform;
+use crate::process::Identity;
 use crate::state::{self, Recorded, State};
 use crate::workspace::Workspace;
 use crate::{cargo, interrupt, progress};
@@ -30,7 +30,7 @@ pub(crate) fn execute(workspace: &Workspace, directory: &Path, detach: bool) -> 
     interrupt::acknowledge();
     // Opened again: a `cluster down` in another terminal may have been here.
     let mut state = State::open(directory)?;
-    state.stop(|name| !already.contains(name))?;
+    state.stop(|recorded| !already.contains(&recorded.identity))?;
     outcome
 }
 
@@ -55,14 +55,14 @@ fn serve(
     stay(directory, &started, &logs)
 }
 
-fn running(state: &State) -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
+fn running(state: &State) -> Result<Vec<Identity>> {
+    let mut running = Vec::new();
     for recorded in state.processes() {
         if recorded.identity.is_alive()? {
-            names.insert(recorded.name.clone());
+            running.push(recorded.identity.clone());
         }
     }
-    Ok(names)
+    Ok(running)
 }
 
 /// Waits for Ctrl-C, for `cluster down`, or for the death of a process.
