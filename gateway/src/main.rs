@@ -1,5 +1,6 @@
 //! `agentapi-gateway`: serves agents from the documents that the operator writes.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use agentapi_gateway::config::Config;
@@ -45,6 +46,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn print_openapi() -> Result<(), Box<dyn std::error::Error>> {
-    println!("{}", http::openapi().to_pretty_json()?);
-    Ok(())
+    let document = http::openapi().to_pretty_json()?;
+    // `println!` would panic where the reader of a pipe has seen enough.
+    Ok(writeln!(std::io::stdout(), "{document}")?)
 }

@@ -82,6 +82,10 @@ impl Authenticator {
     async fn verify(&self, token: &str) -> Result<Caller, AuthError> {
         let malformed = |_| AuthError::Malformed("it is not a signed JWT");
         let header = jsonwebtoken::decode_header(token).map_err(malformed)?;
+        // RFC 7515, 4.1.11: no extension is understood here.
+        if header.crit.is_some() {
+            return Err(AuthError::Malformed("its header names critical extensions"));
+        }
         let claims: Claims =
             jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(malformed)?;
         let (tenant, issuer) = self.chosen(&claims)?;

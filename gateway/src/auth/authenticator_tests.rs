@@ -410,3 +410,103 @@ async fn an_issuer_that_is_away_is_an_error_of_its_own() {
         "keys_unavailable"
     );
 }
+
+/// Serves one key set, but only once it is told to. The first receiver learns of the request.
+async fn hesitant_key_server(
+    document: String,
+) -> (
+    String,
+    tokio::sync::oneshot::Receiver<()>,
+    tokio::sync::oneshot::Sender<()>,
+) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let (asked, is_asked) = tokio::sync::oneshot::channel();
+    let (answer, may_answer) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await;
+        asked.send(()).unwrap();
+        may_answer.await.unwrap();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            document.len()
+        );
+        let answer = format!("{head}{document}");
+        let _ = stream.write_all(answer.as_bytes()).await;
+    });
+    (url, is_asked, answer)
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_keep_the_keys_from_the_others() {
+    let pair = ed25519();
+    let document = json!({ "keys": [pair.public] }).to_string();
+    let (url, is_asked, answer) = hesitant_key_server(document).await;
+    let authenticator = authenticator(vec![tenant("acme", IssuerKeys::JwksUri(url), false)]);
+    let forged = ed25519().sign(&claims("acme"));
+    let leaving = {
+        let authenticator = authenticator.clone();
+        tokio::spawn(async move { authenticator.authenticate(&forged, None).await })
+    };
+    is_asked.await.unwrap();
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    answer.send(()).unwrap();
+    let caller = authenticator
+        .authenticate(&pair.sign(&claims("acme")), None)
+        .await;
+    caller.expect("whoever hangs up during the fetch must not lock the organization out");
+}
+
+#[tokio::test]
+async fn keys_that_could_not_be_had_at_first_are_had_within_seconds() {
+    let pair = ed25519();
+    let documents = vec![
+        "not a key set".into(),
+        json!({ "keys": [pair.public] }).to_string(),
+    ];
+    let (url, _) = key_server(documents).await;
+    let authenticator = authenticator(vec![tenant("acme", IssuerKeys::JwksUri(url), false)]);
+    let token = pair.sign(&claims("acme"));
+    assert_eq!(reason(&authenticator, &token).await, "keys_unavailable");
+    let started = std::time::Instant::now();
+    while let Err(error) = authenticator.authenticate(&token, None).await {
+        let waited = started.elapsed();
+        assert!(
+            waited < Duration::from_secs(10),
+            "still {} after {waited:?}",
+            error.reason()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_an_unknown_kind_does_not_spoil_the_others() {
+    let pair = ed25519();
+    let keys = json!({ "keys": [
+        { "kty": "EC", "crv": "secp256k1", "kid": "a", "x": "AA", "y": "AA" },
+        { "kty": "OKP", "crv": "Ed448", "kid": "b", "x": "AA" },
+        { "kty": "new", "kid": 7 },
+        pair.public,
+    ]});
+    let keys = IssuerKeys::Inline(keys.to_string());
+    let authenticator = authenticator(vec![tenant("acme", keys, false)]);
+    let caller = authenticator
+        .authenticate(&pair.sign(&claims("acme")), None)
+        .await;
+    caller.expect("the issuer's other keys must not matter");
+}
+
+#[tokio::test]
+async fn a_token_with_extensions_that_must_be_understood_is_refused() {
+    let pair = ed25519();
+    let authenticator = authenticator(vec![tenant("acme", pair.keys(), false)]);
+    let mut header = Header::new(pair.algorithm);
+    header.kid = Some("ed".into());
+    header.crit = Some(vec!["b64".into()]);
+    let token = jsonwebtoken::encode(&header, &claims("acme"), &pair.private).unwrap();
+    assert_eq!(reason(&authenticator, &token).await, "malformed");
+}

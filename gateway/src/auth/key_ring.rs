@@ -8,7 +8,7 @@ use agentapi_crds::tenant_config::IssuerKeys;
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::AuthError;
 use super::key_set::KeySet;
@@ -20,6 +20,8 @@ const REFRESH: Duration = Duration::from_secs(10 * 60);
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Least time between two fetches for unknown keys, or after a failure.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// Least time between two fetches while there are no keys at all: nobody is let in until then.
+const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_DOCUMENT: usize = 256 * 1024;
 
@@ -56,9 +58,12 @@ pub enum KeysError {
         /// Issuer that the document names.
         found: String,
     },
-    /// A fetch failed less than a minute ago.
+    /// A fetch failed a moment ago.
     #[error("the keys could not be fetched a moment ago")]
     Waiting,
+    /// The fetch did not end: the gateway is shutting down.
+    #[error("the keys were not fetched to the end")]
+    Interrupted,
 }
 
 struct Fetched {
@@ -67,13 +72,16 @@ struct Fetched {
 }
 
 /// The keys of one issuer of one organization.
-pub(super) struct KeyRing {
+#[derive(Clone)]
+pub(super) struct KeyRing(Arc<Ring>);
+
+struct Ring {
     issuer: String,
     source: IssuerKeys,
     http: HttpClient,
     current: ArcSwapOption<Fetched>,
     /// When the last fetch began. Held while fetching, so that everybody waits for one.
-    fetching: Mutex<Option<Instant>>,
+    fetching: Arc<Mutex<Option<Instant>>>,
 }
 
 impl KeyRing {
@@ -91,13 +99,13 @@ impl KeyRing {
                 at: Instant::now(),
             })));
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Ring {
             issuer: issuer.to_owned(),
             source: source.clone(),
             http,
             current,
-            fetching: Mutex::new(None),
-        })
+            fetching: Arc::default(),
+        })))
     }
 
     /// Runs `verify` with the key set that has a key for the token's header.
@@ -107,19 +115,18 @@ impl KeyRing {
         algorithm: Algorithm,
         verify: impl FnOnce(&KeySet) -> Result<T, AuthError>,
     ) -> Result<T, AuthError> {
-        let current = self.current.load_full();
+        let current = self.0.usable();
         if let Some(fetched) = &current {
-            let fresh =
-                matches!(self.source, IssuerKeys::Inline(_)) || fetched.at.elapsed() < REFRESH;
             // A key of that name which is for another algorithm is no reason to fetch.
-            if fresh && !matches!(fetched.keys.find(id, algorithm), Err(AuthError::UnknownKey)) {
+            if !matches!(fetched.keys.find(id, algorithm), Err(AuthError::UnknownKey)) {
+                self.0.refresh_in_background(fetched);
                 return verify(&fetched.keys);
             }
         }
-        match self.refetch(current.as_ref()).await {
+        match self.0.refetch(current.as_ref()).await {
             Ok(fetched) => verify(&fetched.keys),
             // The issuer is away: the keys it had still count for a while.
-            Err(error) => match current.filter(|fetched| fetched.at.elapsed() < MAX_AGE) {
+            Err(error) => match current {
                 Some(fetched) => verify(&fetched.keys),
                 None => Err(AuthError::Keys(error)),
             },
@@ -128,25 +135,70 @@ impl KeyRing {
 
     /// Whether a key that verified a token is still in the ring.
     pub(super) fn holds(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
-        self.current
+        self.0
+            .current
             .load()
             .as_ref()
             .is_some_and(|fetched| fetched.keys.holds(id, algorithm))
     }
+}
+
+impl Ring {
+    fn is_inline(&self) -> bool {
+        matches!(self.source, IssuerKeys::Inline(_))
+    }
+
+    /// The keys at hand, unless they are too old to be believed.
+    fn usable(&self) -> Option<Arc<Fetched>> {
+        let current = self.current.load_full()?;
+        (self.is_inline() || current.at.elapsed() < MAX_AGE).then_some(current)
+    }
+
+    /// Fetches keys that are getting old, while nobody waits for it.
+    fn refresh_in_background(self: &Arc<Self>, seen: &Arc<Fetched>) {
+        if self.is_inline() || seen.at.elapsed() < REFRESH {
+            return;
+        }
+        if let Ok(last) = self.fetching.clone().try_lock_owned()
+            && !self.is_too_soon(&last)
+        {
+            drop(tokio::spawn(self.clone().fetch_holding(last)));
+        }
+    }
 
     /// Newer keys than `seen`, by one fetch for all who ask meanwhile.
-    async fn refetch(&self, seen: Option<&Arc<Fetched>>) -> Result<Arc<Fetched>, KeysError> {
-        let mut last = self.fetching.lock().await;
-        let current = self.current.load_full();
-        let newer = |fetched: &Arc<Fetched>| seen.is_none_or(|seen| !Arc::ptr_eq(seen, fetched));
-        if let Some(fetched) = current.filter(newer) {
-            return Ok(fetched);
-        }
-        if matches!(self.source, IssuerKeys::Inline(_))
-            || last.is_some_and(|last| last.elapsed() < INTERVAL)
-        {
+    async fn refetch(
+        self: &Arc<Self>,
+        seen: Option<&Arc<Fetched>>,
+    ) -> Result<Arc<Fetched>, KeysError> {
+        if self.is_inline() {
             return Err(KeysError::Waiting);
         }
+        let last = self.fetching.clone().lock_owned().await;
+        let newer = |fetched: &Arc<Fetched>| seen.is_none_or(|seen| !Arc::ptr_eq(seen, fetched));
+        if let Some(fetched) = self.usable().filter(newer) {
+            return Ok(fetched);
+        }
+        if self.is_too_soon(&last) {
+            return Err(KeysError::Waiting);
+        }
+        // A task of its own: a caller who hangs up must not end it for the others.
+        let fetching = tokio::spawn(self.clone().fetch_holding(last));
+        fetching.await.map_err(|_| KeysError::Interrupted)?
+    }
+
+    fn is_too_soon(&self, last: &Option<Instant>) -> bool {
+        let interval = match self.usable() {
+            Some(_) => INTERVAL,
+            None => FIRST_INTERVAL,
+        };
+        last.is_some_and(|last| last.elapsed() < interval)
+    }
+
+    async fn fetch_holding(
+        self: Arc<Self>,
+        mut last: OwnedMutexGuard<Option<Instant>>,
+    ) -> Result<Arc<Fetched>, KeysError> {
         *last = Some(Instant::now());
         let fetched = Arc::new(Fetched {
             keys: self.fetch().await?,

@@ -1,7 +1,9 @@
 //! Key sets (RFC 7517): which key verifies a token, and by which algorithm.
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::AuthError;
 
@@ -25,11 +27,20 @@ pub(super) struct KeySet {
 
 impl KeySet {
     /// Reads a key set. Keys of kinds that are not used for signatures here
-    /// (symmetric ones above all) are left out.
+    /// (symmetric ones above all) and keys that cannot be read are left out
+    /// (RFC 7517, 5): an issuer may have them for others.
     pub(super) fn read(document: &[u8]) -> Result<Self, serde_json::Error> {
-        let set: JwkSet = serde_json::from_slice(document)?;
+        #[derive(Deserialize)]
+        struct Document {
+            keys: Vec<Value>,
+        }
+        let document: Document = serde_json::from_slice(document)?;
+        let readable = document.keys.into_iter().take(MAX_KEYS).filter_map(|key| {
+            let key: Option<Jwk> = serde_json::from_value(key).ok();
+            key
+        });
         Ok(Self {
-            keys: set.keys.iter().take(MAX_KEYS).filter_map(key).collect(),
+            keys: readable.filter_map(|jwk| key(&jwk)).collect(),
         })
     }
 
