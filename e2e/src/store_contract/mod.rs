@@ -1,6 +1,6 @@
 //! What every store must do, whatever database is behind it.
 //!
-//! Each function is one test on an empty store. [`store_contract!`](crate::store_contract)
+//! Each function is one test on an empty store. [`store_contract!`](crate::store_contract!)
 //! turns them into tests of one database.
 
 mod audit;
