@@ -12,6 +12,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::program::setting;
+use crate::tcp_proxy::TcpProxy;
 
 /// The roles of `migrations/bootstrap.sql`, for a server on which it did not run.
 /// Roles belong to the server: tests that run at once take turns.
@@ -113,6 +114,23 @@ impl TestDatabase {
         let _ = url.set_username(&self.name);
         let _ = url.set_password(Some(&self.password));
         self.in_role(url, "agentapi_gateway")
+    }
+
+    /// As the gateway connects, through a proxy that the test can cut.
+    pub async fn proxied_gateway_url(&self) -> Result<(TcpProxy, SecretString)> {
+        let mut url = Url::parse(self.gateway_url().expose_secret())?;
+        let host = url
+            .host_str()
+            .context("the URL of the test's PostgreSQL has a host")?;
+        let proxy = TcpProxy::start(format!("{host}:{}", url.port().unwrap_or(5432))).await?;
+        url.set_ip_host(proxy.address().ip())
+            .ok()
+            .context("the URL can have an address")?;
+        url.set_port(Some(proxy.address().port()))
+            .ok()
+            .context("the URL can have a port")?;
+        url.query_pairs_mut().append_pair("sslmode", "disable");
+        Ok((proxy, String::from(url).into()))
     }
 
     /// As `agentapi migrate` connects.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentapi_e2e::eventually::eventually;
 use agentapi_e2e::postgres::TestDatabase;
-use agentapi_gateway::audit::{AuditError, Recorder, verify};
+use agentapi_gateway::audit::{AuditError, Recorder, Verification, verify};
 use agentapi_gateway::domain::audit::{Action, Context as Caller, Outcome};
 use agentapi_gateway::store::{self, Store, TenantId};
 use anyhow::Result;
@@ -115,6 +115,39 @@ async fn acknowledged_records_survive_killed_connections_in_whole_chains() -> Re
             "acknowledged, but not in the record"
         );
         assert_eq!(verify(&*store, ACME).await?.problems, vec![]);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_starts_a_new_chain_instead_of_a_fork() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        store::migrate(&database.owner_url()).await?;
+        let (proxy, url) = database.proxied_gateway_url().await?;
+        let store = store::open(&url).await?;
+        let recorder = Recorder::start(store.clone()).await?;
+        record(&recorder, "before".to_owned()).await?;
+
+        proxy.lose_reply_to(b"COMMIT");
+        let unknown = record(&recorder, "unknown".to_owned()).await;
+        assert!(
+            matches!(unknown, Err(AuditError::Unavailable(_))),
+            "{unknown:?}"
+        );
+        record(&recorder, "after".to_owned()).await?;
+
+        let written = resources(&*store).await?;
+        assert!(
+            written.contains("unknown"),
+            "the commit was to succeed without an answer: {written:?}"
+        );
+        let whole = Verification {
+            writers: 2,
+            records: 3,
+            problems: Vec::new(),
+        };
+        assert_eq!(verify(&*store, ACME).await?, whole);
         Ok(())
     })
     .await
