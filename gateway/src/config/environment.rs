@@ -53,7 +53,7 @@ pub(super) fn overlay(
         if keys.contains(&key) {
             overlay.insert(key, value.into());
         } else if !is_anothers(suffix) {
-            let nearest = nearest(&key, keys).map(|key| variable(key));
+            let nearest = nearest(&key, keys).map(variable);
             return Err(UnknownVariable { name, nearest });
         }
     }
