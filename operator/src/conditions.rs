@@ -137,3 +137,7 @@ pub(crate) fn conditions(
     };
     assertions.into_iter().map(convert).collect()
 }
+
+#[cfg(test)]
+#[path = "conditions_tests.rs"]
+mod tests;

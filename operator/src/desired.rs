@@ -199,3 +199,7 @@ pub(crate) fn no_organization(namespace: &str) -> Problem {
 fn in_namespace<K: kube::Resource>(resource: &K, namespace: &str) -> bool {
     resource.meta().namespace.as_deref() == Some(namespace)
 }
+
+#[cfg(test)]
+#[path = "desired_tests.rs"]
+mod tests;

@@ -10,6 +10,8 @@ mod conditions;
 mod context;
 mod controller;
 pub mod desired;
+#[cfg(test)]
+mod fixtures;
 mod health;
 pub mod inputs;
 mod leader;

@@ -176,3 +176,7 @@ fn resources(stated: &Resources) -> Value {
 fn amounts(amounts: [(&'static str, &'static str); 2]) -> BTreeMap<&'static str, &'static str> {
     BTreeMap::from(amounts)
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -102,3 +102,7 @@ fn endpoint(target: &ServerTarget) -> String {
         ServerTarget::Process { command, .. } => command.join(" "),
     }
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -433,3 +433,7 @@ fn tool_prefix(server: &McpServer) -> &str {
 fn name_of(server: &McpServer) -> &str {
     server.metadata.name.as_deref().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

@@ -180,3 +180,7 @@ fn entry(server: &Member<ValidatedServer>) -> Member<agentapi_crds::tenant_confi
         Member::Invalid(problems) => Member::Invalid(problems.clone()),
     }
 }
+
+#[cfg(test)]
+#[path = "assess_tests.rs"]
+mod tests;

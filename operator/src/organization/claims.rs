@@ -102,3 +102,7 @@ pub(crate) fn without_taken(
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "claims_tests.rs"]
+mod tests;

@@ -120,3 +120,7 @@ fn prompts(members: &Members, live: Option<&TenantConfig>) -> Vec<PromptConfig> 
 fn order(prompt: &PromptConfig) -> (PromptLevel, Reverse<i32>, &str) {
     (prompt.level, Reverse(prompt.priority), &prompt.name)
 }
+
+#[cfg(test)]
+#[path = "compose_tests.rs"]
+mod tests;

@@ -156,3 +156,7 @@ fn supported(organization: &ValidatedOrganization) -> Option<Assertion> {
         Assertion::is_false(SUPPORTED, reasons::NOT_SUPPORTED, message)
     })
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -415,3 +415,7 @@ fn rate_config(rate: Rate) -> document::RateConfig {
         burst: rate.burst,
     }
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

@@ -189,3 +189,7 @@ fn resolve(
 fn rule_name(rule: InjectionRule) -> String {
     rule.name().to_owned()
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

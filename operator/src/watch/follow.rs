@@ -149,3 +149,7 @@ impl Known {
         touched
     }
 }
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

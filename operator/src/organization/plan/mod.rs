@@ -32,3 +32,7 @@ pub fn plan(
     objects.extend(document.map(|document| tenant_config_object(&organization.owner(), document)));
     objects
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,118 @@
+use agentapi_crds::McpServerStatus;
+use agentapi_crds::conditions::{find, reasons, types};
+use k8s_openapi::jiff::Timestamp;
+
+use super::{Applied, Replicas, status};
+use crate::apply::WriteError;
+use crate::fixtures::{remote, secret, settings, valid};
+use crate::inputs::Secrets;
+use crate::mcp_server::{Surroundings, ValidatedServer, disabled, validate};
+use crate::problem::{Member, Problem};
+
+fn valid_member() -> Member<ValidatedServer> {
+    let secrets: Secrets = [secret("token")].into_iter().collect();
+    let surroundings = Surroundings {
+        organization: &valid(""),
+        siblings: &[],
+        secrets: &secrets,
+        settings: &settings(),
+    };
+    validate(&remote("clock"), &surroundings)
+}
+
+fn told(member: &Member<ValidatedServer>, applied: Applied) -> McpServerStatus {
+    status(&remote("clock"), member, &applied, Timestamp::UNIX_EPOCH)
+}
+
+/// Status and reason of `Ready`, and which of the kstatus conditions are there.
+fn summary(status: &McpServerStatus) -> (String, String, bool, bool) {
+    let ready = find(&status.conditions, types::READY).expect("Ready is always there");
+    (
+        ready.status.clone(),
+        ready.reason.clone(),
+        find(&status.conditions, types::RECONCILING).is_some(),
+        find(&status.conditions, types::STALLED).is_some(),
+    )
+}
+
+fn expected(
+    status: &str,
+    reason: &str,
+    reconciling: bool,
+    stalled: bool,
+) -> (String, String, bool, bool) {
+    (status.to_owned(), reason.to_owned(), reconciling, stalled)
+}
+
+#[test]
+fn a_valid_remote_server_is_ready() {
+    let status = told(&valid_member(), Ok(None));
+    assert_eq!(
+        summary(&status),
+        expected("True", reasons::RECONCILED, false, false)
+    );
+}
+
+#[test]
+fn the_status_says_where_the_server_is() {
+    let status = told(&valid_member(), Ok(None));
+    assert_eq!(
+        status.endpoint.as_deref(),
+        Some("https://clock.example.com/mcp")
+    );
+}
+
+#[test]
+fn a_workload_without_its_replicas_is_reconciling() {
+    let replicas = Replicas {
+        wanted: 2,
+        available: 1,
+    };
+    let status = told(&valid_member(), Ok(Some(replicas)));
+    assert_eq!(
+        summary(&status),
+        expected("False", reasons::PROGRESSING, true, false)
+    );
+}
+
+#[test]
+fn a_disabled_server_is_neither_stalled_nor_reconciling() {
+    let status = told(&Member::Withdrawn(disabled()), Ok(None));
+    assert_eq!(
+        summary(&status),
+        expected("False", reasons::DISABLED, false, false)
+    );
+}
+
+#[test]
+fn a_server_without_its_secret_is_stalled() {
+    let problem = Problem::new(reasons::SECRET_UNAVAILABLE, "spec.auth", "gone");
+    let status = told(&Member::Withdrawn(problem), Ok(None));
+    assert_eq!(
+        summary(&status),
+        expected("False", reasons::SECRET_UNAVAILABLE, false, true)
+    );
+}
+
+#[test]
+fn an_object_of_somebody_else_stalls_the_server() {
+    let taken = WriteError::NotOurs {
+        object: "Service org-acme/clock".to_owned(),
+    };
+    let status = told(&valid_member(), Err(taken));
+    assert_eq!(
+        summary(&status),
+        expected("False", reasons::NAME_CONFLICT, false, true)
+    );
+}
+
+#[test]
+fn tools_that_others_reported_stay() {
+    let mut server = remote("clock");
+    server.status = Some(McpServerStatus {
+        tools: Some(4),
+        ..McpServerStatus::default()
+    });
+    let status = status(&server, &valid_member(), &Ok(None), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.tools, Some(4));
+}
