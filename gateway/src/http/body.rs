@@ -48,12 +48,13 @@ pub(crate) async fn read(request: Request, state: &AppState) -> Result<Bytes, Pr
     Bytes::from_request(request, state)
         .await
         .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(state.body_limit),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(state.body_limit as u64),
             _ => Problem::new(ErrorCode::InvalidRequest, "the body broke off"),
         })
 }
 
-fn too_large(limit: usize) -> Problem {
+/// The answer to a body over the limit.
+pub(crate) fn too_large(limit: u64) -> Problem {
     Problem::new(
         ErrorCode::PayloadTooLarge,
         format!("the body is larger than {limit} bytes"),

@@ -27,6 +27,8 @@ use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::mcp;
+
 pub use authenticate::RequestContext;
 pub use openapi::openapi;
 pub use problem::{ErrorCode, Problem, ProblemDocument};
@@ -39,6 +41,7 @@ pub fn router(state: AppState) -> Router {
         .split_for_parts()
         .0
         .layer(from_fn_with_state(state.clone(), authenticate::api));
+    let mcp = mcp::routes().layer(from_fn_with_state(state.clone(), authenticate::mcp));
     let public = public_routes()
         .split_for_parts()
         .0
@@ -46,6 +49,7 @@ pub fn router(state: AppState) -> Router {
     // Outermost last: every answer has a request id, also one that a panic made.
     Router::new()
         .merge(api)
+        .merge(mcp)
         .merge(public)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::audit::Recorder;
 use crate::auth::Authenticator;
 use crate::limits::Limiter;
+use crate::mcp::Mcp;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::Tenants;
@@ -22,6 +23,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// The record.
     pub recorder: Recorder,
+    /// Sessions of MCP clients.
+    pub mcp: Mcp,
     /// Counters.
     pub metrics: Metrics,
     /// How clients reach the gateway, without a trailing slash.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agentapi_crds::tenant_config::{
@@ -70,6 +71,7 @@ pub struct Server {
     filter: ToolFilter,
     transport: Transport,
     capabilities: ArcSwapOption<Value>,
+    probed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl Server {
             filter: ToolFilter::compile(&config.tools)?,
             transport: transport(config, environment)?,
             capabilities: ArcSwapOption::empty(),
+            probed: AtomicBool::new(false),
         })
     }
 
@@ -145,6 +148,12 @@ impl Server {
     /// The server's `capabilities` as it last declared them; nothing before the first handshake.
     pub fn capabilities(&self) -> Option<Arc<Value>> {
         self.capabilities.load_full()
+    }
+
+    /// Whether nobody has asked yet what the server can do; the caller that gets
+    /// `true` is the one to ask.
+    pub fn begin_probe(&self) -> bool {
+        self.capabilities().is_none() && !self.probed.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn learn(&self, capabilities: Value) {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
+use futures::future::{BoxFuture, Shared, join_all};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -141,6 +141,16 @@ impl UpstreamSessions {
         let connection = connection.ok_or(UpstreamError::SessionLost)?;
         self.keep(&connection);
         Ok(connection)
+    }
+
+    /// The sessions that were opened before, with any of the servers.
+    pub async fn all_existing(
+        self: &Arc<Self>,
+        servers: impl IntoIterator<Item = &Arc<Server>>,
+    ) -> Vec<Arc<Connection>> {
+        let sessions = servers.into_iter().map(|server| self.existing(server));
+        let sessions = join_all(sessions).await;
+        sessions.into_iter().filter_map(Result::ok).collect()
     }
 
     /// Takes over a session that was opened by the client's own `initialize`.

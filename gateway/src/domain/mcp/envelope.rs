@@ -176,6 +176,11 @@ impl<'a> Envelope<'a> {
         meta.progress_token.map(RawValue::get)
     }
 
+    /// Where a part that was borrowed from the message stands in its text.
+    pub fn span_of(&self, part: &'a str) -> Range<usize> {
+        span(self.text, part)
+    }
+
     /// Where `params.name` stands in the text, quotes included.
     pub fn name_span(&self) -> Option<Range<usize>> {
         self.params.name.map(|raw| span(self.text, raw.get()))

@@ -74,6 +74,11 @@ impl ListKind {
         }
     }
 
+    /// Whether its items are named by prefix; the others are named by URI.
+    pub fn is_prefixed(self) -> bool {
+        matches!(self, Self::Tools | Self::Prompts)
+    }
+
     /// The server capability without which there is no such list.
     pub fn capability(self) -> &'static str {
         match self {

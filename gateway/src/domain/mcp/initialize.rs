@@ -28,15 +28,95 @@ pub fn negotiate(requested: &str) -> &'static str {
         .unwrap_or(LATEST_REVISION)
 }
 
+/// What a federated session can do: what any of its servers can, as far as it
+/// can be carried. A server that has not been heard yet (`None`) may do anything
+/// that a list can show.
+pub fn union<'a>(servers: impl IntoIterator<Item = Option<&'a Value>>) -> Value {
+    let mut union = json!({ "tools": {} });
+    for server in servers {
+        match server {
+            None => {
+                union["resources"] = json!({});
+                union["prompts"] = json!({});
+            }
+            // Their options (`listChanged`, `subscribe`) need streams that are not carried.
+            Some(declared) => {
+                for name in ["resources", "prompts", "completions", "logging"] {
+                    if declared.get(name).is_some() {
+                        union[name] = json!({});
+                    }
+                }
+            }
+        }
+    }
+    union
+}
+
+/// The client capabilities that servers may use through a federated session:
+/// those whose requests can be told apart by the server that sent them.
+pub fn carried(client: &Value) -> Value {
+    let mut carried = json!({});
+    for name in ["roots", "sampling", "elicitation"] {
+        if let Some(capability) = client.get(name) {
+            carried[name] = capability.clone();
+        }
+    }
+    carried
+}
+
 /// The gateway's own `result` for a federated session.
-pub fn server_result(revision: &str, instructions: Option<&str>) -> Value {
+pub fn server_result(revision: &str, capabilities: Value, instructions: Option<&str>) -> Value {
     let mut result = json!({
         "protocolVersion": revision,
-        "capabilities": { "tools": {}, "resources": {}, "prompts": {} },
+        "capabilities": capabilities,
         "serverInfo": { "name": "agentapi", "title": "AgentAPI", "version": env!("CARGO_PKG_VERSION") },
     });
     if let Some(instructions) = instructions {
         result["instructions"] = instructions.into();
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_that_is_spoken_is_kept() {
+        for revision in REVISIONS {
+            assert_eq!(negotiate(revision), revision);
+        }
+    }
+
+    #[test]
+    fn a_revision_that_is_not_spoken_is_answered_with_the_latest() {
+        assert_eq!(negotiate("2024-11-05"), LATEST_REVISION);
+    }
+
+    #[test]
+    fn capabilities_are_the_union_of_the_servers() {
+        let one = json!({ "tools": { "listChanged": true }, "logging": {} });
+        let other = json!({ "prompts": {} });
+        assert_eq!(
+            union([Some(&one), Some(&other)]),
+            json!({ "tools": {}, "logging": {}, "prompts": {} })
+        );
+    }
+
+    #[test]
+    fn a_server_that_was_not_heard_yet_may_have_resources_and_prompts() {
+        assert_eq!(
+            union([None]),
+            json!({ "tools": {}, "resources": {}, "prompts": {} })
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_carried_is_not_shown_to_servers() {
+        let client = json!({ "roots": { "listChanged": true }, "tasks": {}, "experimental": {} });
+        assert_eq!(
+            carried(&client),
+            json!({ "roots": { "listChanged": true } })
+        );
+    }
 }

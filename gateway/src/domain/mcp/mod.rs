@@ -9,6 +9,7 @@ mod error;
 mod federation;
 mod filter;
 mod initialize;
+mod relayed;
 mod server_message;
 mod splice;
 mod strict;
@@ -18,7 +19,10 @@ pub use error::{RpcError, code};
 pub use federation::{
     Failure, ListKind, federated_uri, merge, rename_items, rewrite_uris, split_name, split_uri,
 };
-pub use filter::{FilterError, ToolFilter};
-pub use initialize::{InitializeParams, LATEST_REVISION, REVISIONS, negotiate, server_result};
+pub use filter::{FilterError, ToolFilter, without_withheld};
+pub use initialize::{
+    InitializeParams, LATEST_REVISION, REVISIONS, carried, negotiate, server_result, union,
+};
+pub use relayed::{client_answer, from_server};
 pub use server_message::{ServerKind, ServerMessage, same_id};
 pub use splice::{Edit, splice};

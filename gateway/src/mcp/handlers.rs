@@ -1,0 +1,176 @@
+//! The handlers of the MCP endpoints.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::StatusCode;
+
+use super::live::Live;
+use super::request::{Incoming, method_label, session_header};
+use super::respond::{self, Failed};
+use super::scope::{Scope, Target};
+use super::{connect, federated, single};
+use crate::auth::Caller;
+use crate::domain::audit::{Action, Context, Outcome};
+use crate::domain::mcp::{Envelope, Kind};
+use crate::http::{AppState, ErrorCode, Problem, RequestContext};
+
+/// The MCP endpoints; they must stand behind the middleware that authenticates.
+pub(crate) fn routes() -> Router<AppState> {
+    let endpoint = || post(message).delete(end).get(no_stream);
+    Router::new()
+        .route("/mcp", endpoint())
+        .route("/mcp/{server}", endpoint())
+        .route("/o/{organization}/mcp", endpoint())
+        .route("/o/{organization}/mcp/{server}", endpoint())
+        .route("/v1/sessions/{id}/mcp", endpoint())
+}
+
+/// Who asks, and what serving it takes.
+#[derive(Clone)]
+pub(super) struct Exchange {
+    pub(super) state: AppState,
+    pub(super) caller: Caller,
+    pub(super) context: Arc<Context>,
+    pub(super) scope: Arc<Scope>,
+}
+
+/// One message of a client.
+async fn message(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    target: Target,
+    request: Request,
+) -> Result<Response, Problem> {
+    let started = Instant::now();
+    let scope = Arc::new(Scope::resolve(&state, &caller, target).await?);
+    let exchange = Exchange {
+        state,
+        caller,
+        context,
+        scope,
+    };
+    let incoming = Incoming::read(request, &exchange).await?;
+    let (method, answered) = match incoming.peek() {
+        Ok(envelope) => (
+            method_label(&envelope),
+            serve(&exchange, &incoming, &envelope).await,
+        ),
+        Err(malformed) => ("malformed", Ok(respond::malformed(&malformed))),
+    };
+    let failed = answered.as_ref().map_or(true, |response| {
+        response.extensions().get::<Failed>().is_some()
+    });
+    let outcome = if failed { "failure" } else { "success" };
+    let metrics = &exchange.state.metrics;
+    metrics.mcp_call(method, outcome, started.elapsed());
+    answered
+}
+
+async fn serve(
+    exchange: &Exchange,
+    incoming: &Incoming,
+    envelope: &Envelope<'_>,
+) -> Result<Response, Problem> {
+    if let Some(refusal) = incoming.refuse_revision(envelope)? {
+        return Ok(refusal);
+    }
+    let Some(session) = &incoming.session else {
+        return match &envelope.kind {
+            Kind::Request { method, .. } if method == "initialize" => {
+                connect::initialize(exchange, envelope).await
+            }
+            _ => Err(Problem::new(
+                ErrorCode::InvalidRequest,
+                "the header Mcp-Session-Id is missing: begin with initialize",
+            )),
+        };
+    };
+    let session = live(exchange, session).await?;
+    match &*exchange.scope {
+        Scope::One(server) => single::serve(exchange, &session, server, envelope).await,
+        Scope::All | Scope::Session(_) => federated::serve(exchange, &session, envelope).await,
+    }
+}
+
+/// Ends a session (MCP 2025-11-25, Transports, "Session Management").
+async fn end(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    target: Target,
+    request: Request,
+) -> Result<Response, Problem> {
+    let scope = Arc::new(Scope::resolve(&state, &caller, target).await?);
+    let exchange = Exchange {
+        state,
+        caller,
+        context,
+        scope,
+    };
+    let id = session_header(request.headers())?.ok_or_else(|| {
+        Problem::new(
+            ErrorCode::InvalidRequest,
+            "the header Mcp-Session-Id is missing",
+        )
+    })?;
+    let session = live(&exchange, &id).await?;
+    let tenant = exchange.caller.tenant_id();
+    let recorder = &exchange.state.recorder;
+    let resource = exchange.scope.resource();
+    let act = recorder
+        .intent(tenant, &exchange.context, Action::McpDisconnect, resource)
+        .await?;
+    let servers = exchange.caller.tenant.servers.values();
+    let upstreams = session.upstreams.all_existing(servers).await;
+    match exchange
+        .state
+        .mcp
+        .live
+        .end(&exchange.caller, &session)
+        .await
+    {
+        Ok(ended) => {
+            act.finish(Outcome::Success, None).await?;
+            tokio::spawn(async move {
+                for upstream in upstreams {
+                    if let Err(error) = upstream.end().await {
+                        let server = upstream.server().name();
+                        tracing::debug!(server, %error, "an upstream session did not end cleanly");
+                    }
+                }
+            });
+            if ended {
+                Ok(StatusCode::NO_CONTENT.into_response())
+            } else {
+                Err(Problem::not_found())
+            }
+        }
+        Err(error) => {
+            let problem = Problem::from(error);
+            act.finish(Outcome::Failure, Some(problem.code().name()))
+                .await?;
+            Err(problem)
+        }
+    }
+}
+
+/// No stream is offered outside of answers, as the specification permits.
+async fn no_stream() -> Problem {
+    Problem::new(
+        ErrorCode::MethodNotAllowed,
+        "no event stream is offered here: send messages with POST",
+    )
+    .allow("POST, DELETE")
+}
+
+async fn live(exchange: &Exchange, id: &str) -> Result<Arc<Live>, Problem> {
+    let live = &exchange.state.mcp.live;
+    let found = live.get(&exchange.caller, &exchange.scope, id).await?;
+    found.ok_or_else(Problem::not_found)
+}

@@ -1,0 +1,269 @@
+//! Merged lists: asked of all servers at once, joined in one order, kept for seconds.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use moka::future::Cache;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::federated::own_call;
+use super::handlers::Exchange;
+use super::live::Live;
+use crate::domain::mcp::{Failure, ListKind, ServerKind, ServerMessage, code, merge, rename_items};
+use crate::store::TenantId;
+use crate::upstream::{Connection, Server, UpstreamError};
+
+/// How long a merged list may be old.
+const TIME_TO_LIVE: Duration = Duration::from_secs(5);
+/// Bytes of all cached lists together.
+const CAPACITY: u64 = 64 * 1024 * 1024;
+/// Most pages that one server is asked for.
+const MAX_PAGES: usize = 64;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    tenant: TenantId,
+    revision: String,
+    kind: ListKind,
+    /// Servers may offer less to a client that can do less.
+    client: u64,
+}
+
+/// Cached lists. What a session's own state may show (resources) is never shared.
+#[derive(Clone, Debug)]
+pub(super) struct Lists {
+    cache: Cache<Key, Arc<str>>,
+}
+
+/// Why one server's items are missing.
+enum Missing {
+    Upstream(UpstreamError),
+    /// The server answered with an error of its own.
+    Refused(String),
+}
+
+impl From<UpstreamError> for Missing {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+impl Lists {
+    pub(super) fn new() -> Self {
+        let cache = Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(|_: &Key, list: &Arc<str>| u32::try_from(list.len()).unwrap_or(u32::MAX))
+            .time_to_live(TIME_TO_LIVE)
+            .support_invalidation_closures()
+            .build();
+        Self { cache }
+    }
+
+    /// Forgets the lists of an organization: a server has said that one changed.
+    pub(super) fn forget(&self, tenant: TenantId) {
+        if let Err(error) = self
+            .cache
+            .invalidate_entries_if(move |key, _| key.tenant == tenant)
+        {
+            tracing::error!(%error, "cached lists cannot be invalidated");
+        }
+    }
+
+    /// The `result` of a list over all servers.
+    pub(super) async fn merged(
+        &self,
+        exchange: &Exchange,
+        session: &Arc<Live>,
+        kind: ListKind,
+    ) -> Arc<str> {
+        let key = Key {
+            tenant: exchange.caller.tenant_id(),
+            revision: exchange.caller.tenant.config.revision.clone(),
+            kind,
+            client: digest(&session.client_capabilities),
+        };
+        let shared = kind != ListKind::Resources;
+        if shared && let Some(list) = self.cache.get(&key).await {
+            return list;
+        }
+        let (items, failures) = ask_all(exchange, session, kind).await;
+        let list: Arc<str> = merge(kind, &items, &failures).into();
+        if shared && failures.is_empty() {
+            self.cache.insert(key, list.clone()).await;
+        }
+        list
+    }
+}
+
+/// The server whose names begin with a prefix: of two with the same, the first
+/// by name, so that a name never leads to another server than its list entry.
+pub(super) fn by_prefix<'a>(
+    servers: &'a BTreeMap<String, Arc<Server>>,
+    prefix: &str,
+) -> Option<&'a Arc<Server>> {
+    servers.values().find(|server| server.prefix() == prefix)
+}
+
+async fn ask_all(
+    exchange: &Exchange,
+    session: &Arc<Live>,
+    kind: ListKind,
+) -> (Vec<String>, Vec<Failure>) {
+    let servers = &exchange.caller.tenant.servers;
+    let asked = servers.values().map(|server| async move {
+        let ours = by_prefix(servers, server.prefix());
+        if kind.is_prefixed() && !ours.is_some_and(|ours| Arc::ptr_eq(ours, server)) {
+            return Err(ambiguous(server));
+        }
+        let started = Instant::now();
+        let found = timeout(server.patience(), ask(session, server, kind)).await;
+        let found = found.unwrap_or(Err(UpstreamError::Timeout(server.patience()).into()));
+        let label = found.as_ref().err().map_or("success", Missing::code);
+        let metrics = &exchange.state.metrics;
+        metrics.upstream("list", label, started.elapsed());
+        found.map_err(|missing| missing.failure(server))
+    });
+    let mut items = Vec::new();
+    let mut failures = Vec::new();
+    for found in join_all(asked).await {
+        match found {
+            Ok(found) => items.extend(found),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (items, failures)
+}
+
+/// All items of one server, renamed.
+async fn ask(
+    session: &Arc<Live>,
+    server: &Arc<Server>,
+    kind: ListKind,
+) -> Result<Vec<String>, Missing> {
+    if !may_have(server, kind) {
+        return Ok(vec![]);
+    }
+    let connection = session.upstreams.with(server).await?;
+    if !may_have(server, kind) {
+        return Ok(vec![]);
+    }
+    let mut items = Vec::new();
+    let mut bytes = 0;
+    let mut params = "{}".to_owned();
+    for _ in 0..MAX_PAGES {
+        let Some((page, next)) = ask_page(session, &connection, kind, &params).await? else {
+            return Ok(items);
+        };
+        bytes += page.iter().map(String::len).sum::<usize>();
+        items.extend(page);
+        let most = server.config.limits.result_bytes;
+        if bytes as u64 > most {
+            return Err(UpstreamError::TooLarge(most as usize).into());
+        }
+        match next {
+            Some(cursor) => params = serde_json::json!({ "cursor": cursor }).to_string(),
+            None => return Ok(items),
+        }
+    }
+    Err(UpstreamError::Invalid("its list does not end").into())
+}
+
+type Page = (Vec<String>, Option<String>);
+
+/// One page; nothing, if the server has no such list.
+async fn ask_page(
+    session: &Live,
+    connection: &Arc<Connection>,
+    kind: ListKind,
+    params: &str,
+) -> Result<Option<Page>, Missing> {
+    let server = connection.server();
+    let called = connection.call(own_call(kind.method(), params)).await;
+    let answer = match called {
+        Ok(reply) => reply.response().await,
+        Err(error) => Err(error),
+    };
+    if let Err(UpstreamError::SessionLost | UpstreamError::Exited) = &answer {
+        session.upstreams.lost(connection);
+    }
+    let answer = answer?;
+    let invalid = || UpstreamError::Invalid("its list cannot be read");
+    match ServerMessage::peek(&answer).ok_or_else(invalid)?.kind {
+        ServerKind::Result { result, .. } => {
+            let names = Some((server.prefix(), server.name()));
+            let page = rename_items(kind, result, names, |tool| server.offers(tool));
+            Ok(Some(page.map_err(|_| invalid())?))
+        }
+        ServerKind::Error { error, .. } => match RefusedList::read(error) {
+            Some(refused) if refused.code == code::METHOD_NOT_FOUND => Ok(None),
+            Some(refused) => Err(Missing::Refused(refused.message)),
+            None => Err(invalid().into()),
+        },
+        _ => Err(invalid().into()),
+    }
+}
+
+/// Whether a server may have such a list, as far as it was heard.
+fn may_have(server: &Server, kind: ListKind) -> bool {
+    let capabilities = server.capabilities();
+    capabilities.is_none_or(|capabilities| capabilities.get(kind.capability()).is_some())
+}
+
+#[derive(Deserialize)]
+struct RefusedList {
+    code: i64,
+    message: String,
+}
+
+impl RefusedList {
+    fn read(error: &str) -> Option<Self> {
+        serde_json::from_str(error).ok()
+    }
+}
+
+impl Missing {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Upstream(error) => error.code(),
+            Self::Refused(_) => "upstream_error",
+        }
+    }
+
+    fn failure(self, server: &Server) -> Failure {
+        let (message, retryable) = match &self {
+            Self::Upstream(error) => (error.to_string(), error.retryable()),
+            Self::Refused(message) => (message.clone(), false),
+        };
+        tracing::warn!(
+            server = server.name(),
+            code = self.code(),
+            message,
+            "a server is missing from a list"
+        );
+        Failure {
+            server: server.name().to_owned(),
+            code: self.code(),
+            message,
+            retryable,
+        }
+    }
+}
+
+fn ambiguous(server: &Server) -> Failure {
+    Failure {
+        server: server.name().to_owned(),
+        code: "prefix_in_use",
+        message: format!("another server uses the prefix {:?} too", server.prefix()),
+        retryable: false,
+    }
+}
+
+fn digest(capabilities: &serde_json::Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    capabilities.to_string().hash(&mut hasher);
+    hasher.finish()
+}
