@@ -15,6 +15,7 @@ use crate::auth::{Authenticator, DevelopmentIssuer};
 use crate::config::Config;
 use crate::http::{AppState, Services, router};
 use crate::limits::Limiter;
+use crate::mcp::Mcp;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::{Environment, Installer, Tenants};
@@ -136,6 +137,7 @@ impl Gateway {
             authenticator: Authenticator::new(self.tenants.clone()),
             tenants: self.tenants,
             limiter: self.limiter,
+            mcp: Mcp::new(self.store.clone()),
             store: self.store,
             recorder: self.recorder,
             metrics: self.metrics,
