@@ -1,0 +1,7 @@
+//! The commands of `agentapi` as a person or a script runs them. Nothing but
+//! this repository is needed.
+
+mod demo;
+mod dev;
+mod render;
+mod support;
