@@ -1,4 +1,5 @@
-//! Requests over real HTTP/1.1, nothing hidden: no redirects, no retries, no cookies.
+//! Requests over real HTTP/1.1, nothing hidden: no redirects, no retries, no
+//! cookies, and a connection for each request.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -34,7 +35,9 @@ impl Client {
     pub fn new(base: impl Into<String>) -> Self {
         Self {
             base: base.into(),
-            http: HyperClient::builder(TokioExecutor::new()).build_http(),
+            http: HyperClient::builder(TokioExecutor::new())
+                .pool_max_idle_per_host(0)
+                .build_http(),
         }
     }
 
