@@ -58,7 +58,7 @@ impl Authenticator {
             None => self.verify(token).await?,
         };
         if organization.is_some_and(|named| named != caller.tenant.config.organization) {
-            return Err(AuthError::Untrusted);
+            return Err(AuthError::AnotherOrganization(Box::new(caller)));
         }
         if caller.tenant.config.suspended {
             return Err(AuthError::Suspended);

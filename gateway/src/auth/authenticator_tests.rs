@@ -309,7 +309,12 @@ async fn a_token_is_refused_where_the_path_names_another_organization() {
         .authenticate(&token, Some("globex"))
         .await
         .unwrap_err();
-    assert_eq!(error.reason(), "untrusted");
+    assert_eq!(error.reason(), "another_organization");
+    assert_eq!(
+        error.to_string(),
+        AuthError::Untrusted.to_string(),
+        "the answer must not tell whether the organization exists"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Why a caller is not let in.
 
+use super::Caller;
 use super::key_ring::KeysError;
 
 /// Why a caller is not let in. The texts are shown to the caller: they say what
@@ -15,6 +16,10 @@ pub enum AuthError {
     /// No organization trusts the issuer, or none that the token names does.
     #[error("no organization trusts this token: check its issuer, audience and organization claim")]
     Untrusted,
+    /// The token is accepted, but the path names another organization than its
+    /// own. Says no more than [`Untrusted`](Self::Untrusted); its organization records it.
+    #[error("no organization trusts this token: check its issuer, audience and organization claim")]
+    AnotherOrganization(Box<Caller>),
     /// The issuer's key set has no such key.
     #[error("the token's issuer has no key of its kid")]
     UnknownKey,
@@ -48,6 +53,7 @@ impl AuthError {
             Self::Missing => "missing",
             Self::Malformed(_) => "malformed",
             Self::Untrusted => "untrusted",
+            Self::AnotherOrganization(_) => "another_organization",
             Self::UnknownKey => "unknown_key",
             Self::Algorithm => "algorithm",
             Self::Signature => "signature",

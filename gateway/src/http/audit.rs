@@ -8,9 +8,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::denied::require_role;
 use super::page::{List, PageQuery, Parameters};
 use super::problem::ProblemDocument;
-use super::{AppState, ErrorCode, Problem};
+use super::{AppState, Problem, RequestContext};
 use crate::audit;
 use crate::auth::Caller;
 use crate::domain::audit::Record;
@@ -111,9 +112,10 @@ struct ProblemInChain {
 async fn list(
     State(state): State<AppState>,
     caller: Caller,
+    context: RequestContext,
     Parameters(query): Parameters<RecordQuery>,
 ) -> Result<Json<List<RecordDocument>>, Problem> {
-    reader(&caller)?;
+    require_role(&state, &caller, &context, READER, "audit").await?;
     let page = PageQuery::new(query.limit, query.cursor).page()?;
     let filter = AuditFilter {
         action: query.action,
@@ -139,8 +141,9 @@ async fn list(
 async fn verify(
     State(state): State<AppState>,
     caller: Caller,
+    context: RequestContext,
 ) -> Result<Json<VerificationDocument>, Problem> {
-    reader(&caller)?;
+    require_role(&state, &caller, &context, READER, "audit/verify").await?;
     let found = audit::verify(&*state.store, caller.tenant_id()).await?;
     let problem = |problem: &crate::domain::audit::Problem| ProblemInChain {
         writer: problem.writer,
@@ -152,16 +155,6 @@ async fn verify(
         records: found.records,
         problems: found.problems.iter().map(problem).collect(),
     }))
-}
-
-fn reader(caller: &Caller) -> Result<(), Problem> {
-    if caller.has_role(READER) {
-        return Ok(());
-    }
-    Err(Problem::new(
-        ErrorCode::Forbidden,
-        format!("the role {READER} is needed"),
-    ))
 }
 
 fn document(record: Record) -> RecordDocument {

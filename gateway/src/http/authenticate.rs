@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentapi_crds::tenant_config::RequestClass;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
@@ -11,7 +12,8 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
-use super::{AppState, ErrorCode, Problem, request_id};
+use super::denied::denied;
+use super::{AppState, ErrorCode, Problem, address, request_id};
 use crate::auth::{AuthError, Caller, bearer};
 use crate::domain::audit::Context;
 use crate::limits::Decision;
@@ -23,17 +25,21 @@ const MAX_USER_AGENT: usize = 256;
 #[derive(Clone, Debug)]
 pub struct RequestContext(pub Arc<Context>);
 
-/// Lets a request on whose caller is known and does not ask too often.
+/// Lets a request on whose caller is known and does not ask too often, for as
+/// long as an answer that does not stream may take.
 pub(super) async fn api(
     state: State<AppState>,
     path: RawPathParams,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    admit(RequestClass::Api, state, path, request, next).await
+    let limit = state.request_timeout;
+    let answer = admit(RequestClass::Api, state, path, request, next);
+    let in_time = tokio::time::timeout(limit, answer).await;
+    in_time.unwrap_or_else(|_| Err(too_slow(limit)))
 }
 
-/// As [`api`], counted with MCP messages.
+/// As [`api`], counted with MCP messages. They may stream, so each has a deadline of its own.
 pub(super) async fn mcp(
     state: State<AppState>,
     path: RawPathParams,
@@ -54,25 +60,13 @@ async fn admit(
         .iter()
         .find(|(name, _)| *name == "organization")
         .map(|(_, value)| value.to_owned());
-    let caller = authenticate(
-        &state,
-        request.headers(),
-        request.uri().path(),
-        organization.as_deref(),
-    )
-    .await?;
-    let decision = state
-        .limiter
-        .check(&caller.tenant, &caller.user, class)
-        .await;
-    if !decision.allowed {
-        state.metrics.limited(class_name(class));
-        return Err(rate_limited(&decision));
-    }
-    let context = context(&caller, &request);
-    request
-        .extensions_mut()
-        .insert(RequestContext(Arc::new(context)));
+    let origin = Origin::of(&state, &request);
+    let caller = match authenticate(&state, request.headers(), organization.as_deref()).await {
+        Ok(caller) => caller,
+        Err(error) => return Err(refused(&state, class, &origin, error, organization).await),
+    };
+    let decision = within_rate(&state, &caller, class).await?;
+    request.extensions_mut().insert(origin.context(&caller));
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     for (name, value) in rate_headers(&decision) {
@@ -84,18 +78,54 @@ async fn admit(
 async fn authenticate(
     state: &AppState,
     headers: &HeaderMap,
-    path: &str,
     organization: Option<&str>,
-) -> Result<Caller, Problem> {
-    let found = match bearer(headers) {
-        Ok(token) => state.authenticator.authenticate(token, organization).await,
-        Err(error) => Err(error),
+) -> Result<Caller, AuthError> {
+    let token = bearer(headers)?;
+    state.authenticator.authenticate(token, organization).await
+}
+
+async fn within_rate(
+    state: &AppState,
+    caller: &Caller,
+    class: RequestClass,
+) -> Result<Decision, Problem> {
+    let decision = state
+        .limiter
+        .check(&caller.tenant, &caller.user, class)
+        .await;
+    if decision.allowed {
+        return Ok(decision);
+    }
+    state.metrics.limited(class_name(class));
+    Err(rate_limited(&decision))
+}
+
+/// The answer to a caller who is not let in. Where a caller is known and asks
+/// for another organization, their own records it, within their rate.
+async fn refused(
+    state: &AppState,
+    class: RequestClass,
+    origin: &Origin,
+    error: AuthError,
+    organization: Option<String>,
+) -> Problem {
+    state.metrics.auth_failure(error.reason());
+    tracing::info!(reason = error.reason(), "a caller is not let in");
+    let problem = refusal(state, &error, &origin.path, organization.as_deref());
+    let AuthError::AnotherOrganization(caller) = error else {
+        return problem;
     };
-    found.map_err(|error| {
-        state.metrics.auth_failure(error.reason());
-        tracing::info!(reason = error.reason(), "a caller is not let in");
-        refusal(state, &error, path, organization)
-    })
+    if let Err(limited) = within_rate(state, &caller, class).await {
+        return limited;
+    }
+    denied(
+        state,
+        &caller,
+        &origin.context(&caller),
+        &origin.path,
+        problem,
+    )
+    .await
 }
 
 /// 401 with a challenge (RFC 6750, 3; RFC 9728, 5.1), or what fits better.
@@ -170,22 +200,44 @@ fn class_name(class: RequestClass) -> &'static str {
     }
 }
 
-fn context(caller: &Caller, request: &Request) -> Context {
-    let address = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|peer| peer.0.ip().to_string());
-    let agent = request
-        .headers()
-        .get(USER_AGENT)
-        .and_then(|agent| agent.to_str().ok())
-        .unwrap_or_default();
-    Context {
-        organization: caller.tenant.config.organization.clone(),
-        actor: caller.user.to_string(),
-        request_id: request_id::current(),
-        address: address.unwrap_or_default(),
-        user_agent: agent.chars().take(MAX_USER_AGENT).collect(),
+fn too_slow(limit: Duration) -> Problem {
+    let detail = format!("no answer was ready within {} s", limit.as_secs());
+    Problem::new(ErrorCode::Timeout, detail)
+}
+
+/// What a request says of itself before anything is known of its caller.
+struct Origin {
+    path: String,
+    address: String,
+    user_agent: String,
+}
+
+impl Origin {
+    fn of(state: &AppState, request: &Request) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let address = peer
+            .map(|peer| address::client(peer.0.ip(), request.headers(), &state.trusted_proxies));
+        let agent = request.headers().get(USER_AGENT);
+        let agent = agent
+            .and_then(|agent| agent.to_str().ok())
+            .unwrap_or_default();
+        Self {
+            path: request.uri().path().to_owned(),
+            address: address
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
+            user_agent: agent.chars().take(MAX_USER_AGENT).collect(),
+        }
+    }
+
+    fn context(&self, caller: &Caller) -> RequestContext {
+        RequestContext(Arc::new(Context {
+            organization: caller.tenant.config.organization.clone(),
+            actor: caller.user.to_string(),
+            request_id: request_id::current(),
+            address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+        }))
     }
 }
 

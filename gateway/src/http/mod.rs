@@ -3,9 +3,11 @@
 //! A handler extracts, makes one domain call, and responds. Who may reach it is
 //! decided before, by the group of routes it stands in.
 
+mod address;
 mod audit;
 mod authenticate;
 pub(crate) mod body;
+mod denied;
 mod observe;
 mod openapi;
 mod page;
@@ -28,6 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::mcp;
+use crate::telemetry::Metrics;
 
 pub use authenticate::RequestContext;
 pub use openapi::openapi;
@@ -54,8 +57,8 @@ pub fn router(state: AppState) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(state.body_limit))
+        .layer(CatchPanicLayer::custom(panicked(state.metrics.clone())))
         .layer(from_fn_with_state(state.clone(), observe::middleware))
-        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(request_id::middleware))
         .with_state(state)
 }
@@ -89,11 +92,45 @@ async fn method_not_allowed(method: Method) -> Problem {
 }
 
 /// A panic ends one request, not the gateway.
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(message = message.unwrap_or("unknown"), "a request panicked");
-    Problem::new(ErrorCode::Internal, "the gateway failed").into_response()
+fn panicked(metrics: Metrics) -> impl Fn(Box<dyn Any + Send>) -> Response + Clone {
+    move |panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        tracing::error!(message = message.unwrap_or("unknown"), "a request panicked");
+        metrics.http_panic();
+        Problem::new(ErrorCode::Internal, "the gateway failed").into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::{Request, StatusCode};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_counted_problem_with_the_requests_id_and_without_its_message() {
+        let metrics = Metrics::new();
+        let panicking = Router::new()
+            .route("/", get(async || -> &'static str { panic!("hunter2") }))
+            .layer(CatchPanicLayer::custom(panicked(metrics.clone())))
+            .layer(from_fn(request_id::middleware));
+        let request = Request::get("/").header("x-request-id", "the-id");
+        let answer = panicking
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains(r#""requestId":"the-id""#), "{body}");
+        assert!(!body.contains("hunter2"), "{body}");
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("agentapi_http_panics_total 1"), "{text}");
+    }
 }

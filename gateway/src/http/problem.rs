@@ -45,11 +45,13 @@ pub enum ErrorCode {
     Internal,
     /// Something that the gateway needs is away.
     Unavailable,
+    /// The request took longer than the gateway waits.
+    Timeout,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -65,6 +67,7 @@ impl ErrorCode {
         Self::NotSupported,
         Self::Internal,
         Self::Unavailable,
+        Self::Timeout,
     ];
 
     /// Status, name, title, and whether the same request may succeed later.
@@ -158,6 +161,12 @@ impl ErrorCode {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "Try again later",
+                true,
+            ),
+            Self::Timeout => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "timeout",
+                "The request took too long",
                 true,
             ),
         }

@@ -103,12 +103,14 @@ async fn create(
     match state.store.create_session(caller.tenant_id(), new).await {
         Ok(session) => {
             act.finish(Outcome::Success, None).await?;
+            state.metrics.session("create", "success");
             let document = document(&state, &caller, session);
             let location = [(LOCATION, format!("/v1/sessions/{}", document.id))];
             Ok((StatusCode::CREATED, location, Json(document)).into_response())
         }
         Err(error) => {
             let problem = Problem::from(error);
+            state.metrics.session("create", problem.code().name());
             act.finish(Outcome::Failure, Some(problem.code().name()))
                 .await?;
             Err(problem)
@@ -192,6 +194,7 @@ async fn update(
     let changed = changed
         .map_err(Problem::from)
         .and_then(|session| session.ok_or_else(Problem::not_found));
+    count(&state, "update", &changed);
     finished(act, changed)
         .await
         .map(|session| Json(document(&state, &caller, session)))
@@ -227,7 +230,15 @@ async fn end(
         .await
         .map_err(Problem::from);
     let ended = ended.and_then(|ended| ended.then_some(()).ok_or_else(Problem::not_found));
+    count(&state, "delete", &ended);
     finished(act, ended).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+fn count<T>(state: &AppState, operation: &'static str, result: &Result<T, Problem>) {
+    let outcome = result
+        .as_ref()
+        .map_or_else(|problem| problem.code().name(), |_| "success");
+    state.metrics.session(operation, outcome);
 }
 
 /// Records how an act ended, and only then lets its result go.

@@ -2,6 +2,9 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::audit::Recorder;
 use crate::auth::Authenticator;
@@ -31,6 +34,10 @@ pub struct Services {
     pub public_url: String,
     /// Largest body accepted, in bytes.
     pub body_limit: usize,
+    /// How long a request that does not stream may take.
+    pub request_timeout: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// [`Services`], shared. Cloning is cheap.

@@ -143,6 +143,8 @@ impl Gateway {
             metrics: self.metrics,
             public_url,
             body_limit: self.config.request_body_bytes,
+            request_timeout: self.config.request_timeout,
+            trusted_proxies: self.config.trusted_proxies,
         })
     }
 }

@@ -8,6 +8,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -60,6 +62,11 @@ impl Answer {
 
 /// A gateway with the organizations acme and globex, which trust the development issuer.
 async fn running() -> Running {
+    running_with(&[]).await
+}
+
+/// The same with further variables.
+async fn running_with(further: &[(&str, &str)]) -> Running {
     let pair = Ed25519KeyPair::generate().unwrap();
     let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
     let variables = [
@@ -68,7 +75,8 @@ async fn running() -> Running {
         ("AGENTAPI_DATABASE_URL", "sqlite::memory:"),
         ("AGENTAPI_REQUEST_BODY_BYTES", "4096"),
     ];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let variables = variables.iter().chain(further);
+    let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let embedding = Embedding {
         secrets: std::sync::Arc::new(NoSecrets),
         development: Some(DevelopmentIssuer::new(&public)),
@@ -276,6 +284,88 @@ async fn what_the_framework_refuses_is_a_problem_too() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_is_answered_in_time() {
+    let gateway = running_with(&[("AGENTAPI_REQUEST_TIMEOUT_SECONDS", "1")]).await;
+    let token = gateway.token("acme", "alice", &[]);
+    let mut stream = TcpStream::connect(gateway.addresses.public).await.unwrap();
+    let head = format!(
+        "POST /v1/sessions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(
+        answer.contains(r#""code":"timeout","retryable":true"#),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_the_client_on_the_record() {
+    let gateway = running_with(&[("AGENTAPI_TRUSTED_PROXIES", "127.0.0.0/8")]).await;
+    let alice = gateway.token("acme", "alice", &[]);
+    let request = Request::get(format!("http://{}/v1/audit", gateway.addresses.public))
+        .header("authorization", format!("Bearer {alice}"))
+        .header("x-forwarded-for", "198.51.100.7, 203.0.113.9");
+    request_of(request.body(Full::default()).unwrap()).await;
+    let denials = denials(&gateway, "acme").await;
+    assert_eq!(denials[0]["address"], "203.0.113.9", "{denials:?}");
+}
+
+async fn denials(gateway: &Running, organization: &str) -> Vec<Value> {
+    let admin = gateway.token(organization, "ada", &["admin"]);
+    let answer = gateway.get("/v1/audit?action=access.denied", &admin).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    answer.json()["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_refusal_for_want_of_a_role_is_on_the_record_of_the_callers_organization() {
+    let gateway = running().await;
+    let alice = gateway.token("acme", "alice", &["user"]);
+    let refused = gateway.get("/v1/audit", &alice).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let id = refused.headers["x-request-id"].to_str().unwrap();
+    let denials = denials(&gateway, "acme").await;
+    assert_eq!(denials.len(), 1, "{denials:?}");
+    assert_eq!(denials[0]["actor"], "alice");
+    assert_eq!(
+        denials[0]["requestId"], id,
+        "the record must lead to the request"
+    );
+    assert_eq!(denials[0]["address"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_caller_at_another_organizations_endpoint_is_refused_alike_and_recorded_by_their_own() {
+    let gateway = running().await;
+    let alice = gateway.token("acme", "alice", &["user"]);
+    let mut answers = Vec::new();
+    for organization in ["globex", "initech-that-does-not-exist"] {
+        let path = format!("/o/{organization}/mcp");
+        let answer = gateway.send(Method::POST, &path, Some(&alice), "{}").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{organization}");
+        let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+        let metadata = format!("/.well-known/oauth-protected-resource{path}\"");
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+        assert!(challenge.contains(&metadata), "{challenge}");
+        answers.push(answer.problem());
+    }
+    assert_eq!(
+        answers[0], answers[1],
+        "the answer tells whether the organization exists"
+    );
+    assert_eq!(denials(&gateway, "acme").await.len(), 2);
+    assert_eq!(
+        denials(&gateway, "globex").await,
+        Vec::<Value>::new(),
+        "another organization learns who came by"
+    );
+}
+
+#[tokio::test]
 async fn readiness_says_what_is_missing() {
     let gateway = running().await;
     assert_eq!(gateway.admin("/live").await.status, StatusCode::OK);
@@ -316,7 +406,7 @@ async fn shutdown_ends_the_gateway_and_takes_no_more_connections() {
         .await
         .unwrap()
         .expect("the gateway must end without an error");
-    let refused = tokio::net::TcpStream::connect(gateway.addresses.public).await;
+    let refused = TcpStream::connect(gateway.addresses.public).await;
     assert!(refused.is_err(), "the port must be closed");
 }
 

@@ -51,11 +51,6 @@ struct Operation {
     outcome: &'static str,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
-}
-
 /// All metrics of a process. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -66,7 +61,6 @@ pub struct Metrics {
     limited: Counters<Class>,
     mcp_calls: Durations<Call>,
     upstream: Durations<Operation>,
-    audit: Counters<Outcome>,
     sessions: Counters<Operation>,
     tenants: Gauge<u64, AtomicU64>,
     tenant_failures: Counter,
@@ -90,7 +84,6 @@ impl Metrics {
             limited: Family::default(),
             mcp_calls: Family::new_with_constructor(durations),
             upstream: Family::new_with_constructor(durations),
-            audit: Family::default(),
             sessions: Family::default(),
             tenants: Gauge::default(),
             tenant_failures: Counter::default(),
@@ -134,11 +127,6 @@ impl Metrics {
             "Operations on MCP servers",
             seconds(),
             self.upstream.clone(),
-        );
-        registry.register(
-            "audit_records",
-            "Records submitted to the audit trail",
-            self.audit.clone(),
         );
         registry.register(
             "session_operations",
@@ -195,11 +183,6 @@ impl Metrics {
         self.upstream
             .get_or_create(&Operation { operation, outcome })
             .observe(took.as_secs_f64());
-    }
-
-    /// A record was submitted to the audit trail.
-    pub fn audit(&self, outcome: &'static str) {
-        self.audit.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// An operation on an agent session (`create`, `update`, `delete`) ended.
