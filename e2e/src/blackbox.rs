@@ -13,6 +13,7 @@ pub mod setting;
 
 use anyhow::{Result, ensure};
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::client::{Answer, Client, MCP_ACCEPT};
@@ -24,6 +25,7 @@ pub struct Suite<'a> {
     client: Client,
     issuer: &'a Issuer,
     transcript: Transcript,
+    started: Timestamp,
 }
 
 /// Who asks: the organization and user a token is made for.
@@ -66,6 +68,7 @@ impl<'a> Suite<'a> {
             client: Client::new(base),
             issuer,
             transcript: Transcript::new(base)?,
+            started: Timestamp::now(),
         })
     }
 

@@ -8,13 +8,19 @@ pub const FIRST: &str = "blackbox-first";
 pub const SECOND: &str = "blackbox-second";
 
 const MANIFESTS: &str = include_str!("../../blackbox/manifests.yaml");
+/// The platform's own policies are in force for every organization, so the suite brings the samples' ones.
+const GLOBAL_PROMPTS: &str = include_str!("../../../config/samples/platform-prompts.yaml");
 
 /// The manifests, with the addresses and the key set of this run.
 pub fn manifests(issuer: &crate::issuer::Issuer, clock: &str) -> String {
-    MANIFESTS
+    let own = MANIFESTS
         .replace("${ISSUER}", &issuer.url)
         .replace("${KEY_SET}", &issuer.key_set())
-        .replace("${CLOCK}", clock)
+        .replace("${CLOCK}", clock);
+    format!(
+        "{own}---
+{GLOBAL_PROMPTS}"
+    )
 }
 
 /// What every installation must answer.
