@@ -127,10 +127,10 @@ pub(super) async fn call(session: &Session) -> Step<()> {
         .call("notes__import_notes", json!({"lines": NOTES}), |progress| {
             updates += 1;
             let message = progress["message"].as_str().unwrap_or_default();
-            detail(&format!(
-                "{} of {}: {message}",
-                progress["progress"], progress["total"]
-            ));
+            // Both are numbers that JSON may write as 1 or as 1.0.
+            let [done, total] =
+                ["progress", "total"].map(|field| progress[field].as_f64().unwrap_or_default());
+            detail(&format!("{done} of {total}: {message}"));
         });
     let result = result.await.map_err(failed)?;
     let notes = result["structuredContent"]["notes"]
@@ -215,14 +215,17 @@ pub(super) async fn audit(users: &Users) -> Step<()> {
         .await
         .map_err(failed)?;
     let listed = listed.expect(StatusCode::OK).map_err(failed)?;
-    let actions: Vec<_> = listed["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|record| record["action"].as_str())
-        .collect();
+    let newest_first: Vec<_> = listed["items"].as_array().into_iter().flatten().collect();
+    for record in newest_first.iter().rev() {
+        let [action, outcome, resource] =
+            ["action", "outcome", "resource"].map(|field| text_of(&record[field]));
+        detail(&format!("{action:<15} {outcome:<8} {resource}"));
+    }
     for expected in ["session.create", "mcp.connect", "tool.call"] {
-        if !actions.contains(&expected) {
+        if !newest_first
+            .iter()
+            .any(|record| record["action"] == json!(expected))
+        {
             return Err(Failure::new(
                 format!("the record holds no {expected}"),
                 SEE_LOG,
