@@ -116,6 +116,15 @@ impl TestDatabase {
         self.in_role(url, "agentapi_gateway")
     }
 
+    /// Makes the test's own login a member of a further role.
+    pub async fn grant_to_login(&self, role: &str) -> Result<()> {
+        let mut server = PgConnection::connect(self.superuser.as_str()).await?;
+        server
+            .execute(AssertSqlSafe(format!("GRANT {role} TO {}", self.name)))
+            .await?;
+        Ok(())
+    }
+
     /// As the gateway connects, through a proxy that the test can cut.
     pub async fn proxied_gateway_url(&self) -> Result<(TcpProxy, SecretString)> {
         let mut url = Url::parse(self.gateway_url().expose_secret())?;

@@ -62,3 +62,16 @@ async fn a_database_in_memory_works_as_well() -> Result<()> {
     let store = store::open(&SecretString::from("sqlite::memory:")).await?;
     store_contract::sessions_are_listed_newest_first_in_pages(store).await
 }
+
+#[tokio::test]
+async fn a_url_of_an_unknown_database_is_refused_and_not_repeated() {
+    let url = SecretString::from("mysql://root:hunter2@localhost/agentapi");
+    let Err(error) = store::open(&url).await else {
+        panic!("a URL of MySQL was opened")
+    };
+    assert!(matches!(error, StoreError::UnknownScheme), "{error:?}");
+    assert!(
+        !format!("{error} {error:?}").contains("hunter2"),
+        "{error:?}"
+    );
+}

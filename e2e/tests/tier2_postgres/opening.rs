@@ -38,6 +38,21 @@ async fn a_superuser_in_the_gateways_clothes_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_role_that_may_become_the_owner_is_refused() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        store::migrate(&database.owner_url()).await?;
+        database.grant_to_login("agentapi_owner").await?;
+        let refused = store::open(&database.gateway_url()).await.map(drop);
+        assert!(
+            matches!(refused, Err(StoreError::PrivilegedRole { .. })),
+            "{refused:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_schema_that_was_never_migrated_is_refused() -> Result<()> {
     TestDatabase::with(|database| async move {
         let refused = store::open(&database.gateway_url()).await.map(drop);

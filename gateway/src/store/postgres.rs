@@ -29,7 +29,7 @@ const LOCK_USER: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
 /// The roles that this connection is or may become again by `RESET ROLE`.
 const ROLES: &str = "SELECT rolname::text, rolsuper, rolbypassrls, \
-       EXISTS (SELECT 1 FROM pg_class WHERE relname = 'audit_logs' AND relowner = pg_roles.oid) \
+       EXISTS (SELECT FROM pg_class WHERE relname = 'audit_logs' AND pg_has_role(pg_roles.oid, relowner, 'MEMBER')) \
      FROM pg_roles WHERE rolname IN (current_user, session_user)";
 
 const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
@@ -91,7 +91,9 @@ async fn refuse_privileged_role(pool: &PgPool) -> Result<(), StoreError> {
         let why = match (superuser, bypasses, owner) {
             (true, ..) => "is a superuser, whom row-level security does not bind",
             (_, true, _) => "has BYPASSRLS, so row-level security does not bind it",
-            (.., true) => "owns the tables and could lift their row-level security",
+            (.., true) => {
+                "owns the tables, or may become their owner, and could lift their row-level security"
+            }
             _ => continue,
         };
         return Err(StoreError::PrivilegedRole { role, why });
