@@ -1,0 +1,12 @@
+//! The operator on a real API server, as its own service account with the
+//! rights that the chart gives it. Each test has organizations of its own.
+
+mod tier3_operator {
+    mod deletion;
+    mod drift;
+    mod guards;
+    mod members;
+    mod objects;
+    mod support;
+    mod tenants;
+}
