@@ -16,6 +16,7 @@ use crate::process::{Daemon, Identity, StopSignal};
 use crate::{http, process, progress, random, wait};
 
 const FILE: &str = "state.json";
+const LOCK: &str = "lock";
 const LOCK_WAIT: Duration = Duration::from_secs(600);
 const START_WAIT: Duration = Duration::from_secs(90);
 
@@ -56,7 +57,7 @@ impl State {
     pub(crate) fn open(directory: &Path) -> Result<Self> {
         let logs = directory.join("logs");
         fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
-        let lock = lock(&directory.join("lock"))?;
+        let lock = lock(&directory.join(LOCK))?;
         Ok(Self {
             directory: directory.to_path_buf(),
             memory: read(&directory.join(FILE))?,
@@ -224,6 +225,31 @@ impl State {
             }
             self.memory.processes.remove(index);
             self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything in the directory but the lock, for which another
+    /// command may be waiting.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub(crate) fn forget(self) -> Result<()> {
+        for entry in fs::read_dir(&self.directory)
+            .with_context(|| format!("cannot list {}", self.directory.display()))?
+        {
+            let path = entry
+                .with_context(|| format!("cannot list {}", self.directory.display()))?
+                .path();
+            if path.ends_with(LOCK) {
+                continue;
+            }
+            let removed = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.with_context(|| format!("cannot remove {}", path.display()))?;
         }
         Ok(())
     }

@@ -72,3 +72,16 @@ fn a_program_that_ends_early_is_reported_with_its_log() {
     let error = format!("{:#}", state.start(&daemon, || false).unwrap_err());
     assert!(error.contains("out of luck"), "{error}");
 }
+
+#[test]
+fn forgetting_keeps_the_lock_that_others_may_wait_for() {
+    let scratch = Scratch::new("forget");
+    let mut state = State::open(scratch.path()).unwrap();
+    state.port("one").unwrap();
+    state.forget().unwrap();
+    let left: Vec<_> = fs::read_dir(scratch.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [LOCK]);
+}

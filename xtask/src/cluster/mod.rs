@@ -9,10 +9,9 @@ mod postgres;
 mod redis;
 mod run;
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 pub(crate) use control_plane::kubeconfig_path;
 pub(crate) use platform::Platform;
