@@ -9,6 +9,7 @@ mod postgres;
 mod redis;
 mod run;
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -62,8 +63,7 @@ pub(crate) fn down(directory: &Path, delete: bool) -> Result<()> {
     state.stop(|_| true)?;
     if delete {
         postgres::delete_data(&state)?;
-        fs::remove_dir_all(directory)
-            .with_context(|| format!("cannot remove {}", directory.display()))?;
+        state.forget()?;
     }
     Ok(())
 }
