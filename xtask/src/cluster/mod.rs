@@ -9,7 +9,6 @@ mod postgres;
 mod redis;
 mod run;
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail};
