@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
@@ -30,6 +32,24 @@ enum Command {
     Sample(sample::Sample),
 }
 
+impl Arguments {
+    /// The command line of this process; ends it with usage where that is wrong.
+    pub(crate) fn of_this_process() -> Self {
+        Self::parse_from(without_separator(std::env::args_os()))
+    }
+}
+
+/// The words without a `--` right after `demo`. In `cargo demo -- --once` it is
+/// meant for cargo, whose alias has had its own already.
+fn without_separator(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut before = OsString::new();
+    words.enumerate().filter_map(move |(index, word)| {
+        let superfluous = index == 2 && word == "--" && before == "demo";
+        before.clone_from(&word);
+        (!superfluous).then_some(word)
+    })
+}
+
 /// Does what the command line says.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
@@ -39,5 +59,33 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Render(arguments) => render::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Sample(sample) => sample::run(sample).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_separator_that_is_meant_for_cargo_is_passed_over() {
+        for words in ["agentapi demo --once", "agentapi demo -- --once"] {
+            let words = without_separator(words.split(' ').map(OsString::from));
+            assert!(Arguments::try_parse_from(words).is_ok());
+        }
+    }
+
+    #[test]
+    fn other_commands_keep_their_separators() {
+        let words = "agentapi token --org a --user -- --once"
+            .split(' ')
+            .map(OsString::from);
+        assert_eq!(without_separator(words).count(), 7);
     }
 }

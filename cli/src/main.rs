@@ -15,11 +15,9 @@ mod token;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match arguments::run(arguments::Arguments::parse()).await {
+    match arguments::run(arguments::Arguments::of_this_process()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.tell();

@@ -1,5 +1,7 @@
 //! Log lines: one JSON object each, or text for a person's terminal. They go to standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -37,7 +39,9 @@ pub fn init_logs(format: LogFormat) -> Result<(), LogsError> {
         _ => EnvFilter::new(DEFAULT_FILTER),
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
         LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,
