@@ -2,7 +2,9 @@
 
 mod client;
 mod clock;
+mod mcp;
 mod progress;
+mod record;
 mod samples;
 mod tour;
 
@@ -96,7 +98,7 @@ async fn walk(folder: &Path, listen: SocketAddr) -> Result<Running, Failure> {
     progress
         .step("isolation", tour::isolation(&users, &session))
         .await?;
-    progress.step("audit", tour::audit(&users)).await?;
+    progress.step("audit", record::audit(&users)).await?;
     Ok(running)
 }
 
