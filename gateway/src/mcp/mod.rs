@@ -45,3 +45,12 @@ impl Mcp {
         }
     }
 }
+
+#[cfg(test)]
+mod federated_tests;
+#[cfg(test)]
+mod protocol_tests;
+#[cfg(test)]
+mod single_tests;
+#[cfg(test)]
+mod testing;

@@ -19,6 +19,8 @@ mod secrets;
 mod server;
 mod sessions;
 mod streamable_http;
+#[cfg(test)]
+pub(crate) mod test_server;
 
 pub use address::Special;
 pub use connection::Connection;

@@ -277,3 +277,7 @@ pub(super) fn headers(session_id: Option<&str>, revision: &str) -> Option<Sessio
         protocol_version: Some(value(revision)?),
     })
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

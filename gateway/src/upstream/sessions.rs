@@ -285,3 +285,7 @@ fn current(connection: &Arc<Connection>, server: &Arc<Server>) -> Option<Arc<Con
         connection.moved_to(server).map(Arc::new)
     }
 }
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;

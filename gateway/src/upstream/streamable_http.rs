@@ -182,3 +182,7 @@ fn content_type(response: &Response<Incoming>) -> &'static str {
         .find(|known| found.eq_ignore_ascii_case(known))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "streamable_http_tests.rs"]
+mod tests;

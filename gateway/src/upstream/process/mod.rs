@@ -129,3 +129,7 @@ impl Waiting {
 fn is_answer(text: &str) -> bool {
     ServerMessage::peek(text).is_some_and(|message| message.is_answer())
 }
+
+#[cfg(test)]
+#[path = "../process_tests.rs"]
+mod tests;
