@@ -108,10 +108,12 @@ impl Installer {
     }
 
     fn counted<T>(&self, result: Result<T, InstallError>) -> Result<T, InstallError> {
-        if result.is_err() {
-            self.metrics.tenant_compile_failure();
-        }
-        result
+        result.inspect_err(|_| self.count_refusal())
+    }
+
+    /// Counts a document that was refused before it came here.
+    pub(super) fn count_refusal(&self) {
+        self.metrics.tenant_compile_failure();
     }
 }
 

@@ -90,8 +90,11 @@ async fn apply(installer: &Installer, document: ConfigMap) {
 
 async fn install(installer: &Installer, document: ConfigMap) -> Result<(), DocumentError> {
     let installer = installer.clone();
-    tokio::task::spawn_blocking(move || installer.install(agreed(&document)?).map_err(Into::into))
-        .await?
+    let installed = tokio::task::spawn_blocking(move || {
+        let config = agreed(&document).inspect_err(|_| installer.count_refusal())?;
+        Ok(installer.install(config)?)
+    });
+    installed.await?
 }
 
 /// The document of a ConfigMap, if name, label and content name the same organization.

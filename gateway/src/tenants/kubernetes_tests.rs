@@ -51,6 +51,33 @@ fn a_config_map_without_document_is_refused() {
     assert!(refusal(&empty).contains(names::TENANT_CONFIG_KEY));
 }
 
+#[tokio::test]
+async fn every_refused_config_map_is_counted_once_and_changes_nothing() {
+    let metrics = crate::telemetry::Metrics::new();
+    let tenants = crate::tenants::Tenants::default();
+    let environment = crate::tenants::test_config::environment(None);
+    let installer = Installer::new(tenants.clone(), environment, metrics.clone());
+    apply(&installer, document("tenant-acme", "acme", config("acme"))).await;
+    let served = tenants.get("acme").expect("the document is good");
+
+    let mut unreadable = document("tenant-acme", "acme", config("acme"));
+    unreadable.data = Some([(names::TENANT_CONFIG_KEY.to_owned(), "{}".to_owned())].into());
+    let mislabelled = document("tenant-acme", "globex", config("acme"));
+    let mut taken = config("globex");
+    taken.tenant_id = config("acme").tenant_id;
+    let taken = document("tenant-globex", "globex", taken);
+    for refused in [unreadable, mislabelled, taken] {
+        apply(&installer, refused).await;
+    }
+    let text = metrics.encode().unwrap();
+    assert!(
+        text.contains("agentapi_tenant_config_failures_total 3"),
+        "{text}"
+    );
+    let still = tenants.get("acme").expect("it is still served");
+    assert!(std::sync::Arc::ptr_eq(&served, &still));
+}
+
 fn reference(resource_version: &str) -> SecretReference {
     SecretReference {
         namespace: "org-acme".into(),
