@@ -109,10 +109,18 @@ fn server_container(workload: &Workload) -> Value {
             }
         }
         WorkloadProgram::Bridge {
-            jwks, command, env, ..
+            jwks,
+            audience,
+            command,
+            env,
+            ..
         } => {
-            let own = json!({"name": "AGENTAPI_BRIDGE_JWKS", "value": jwks});
-            let env: Vec<_> = std::iter::once(own)
+            let own = [
+                json!({"name": "AGENTAPI_BRIDGE_AUDIENCE", "value": audience}),
+                json!({"name": "AGENTAPI_BRIDGE_JWKS", "value": jwks}),
+            ];
+            let env: Vec<_> = own
+                .into_iter()
                 .chain(env.iter().map(process_variable))
                 .collect();
             container["env"] = json!(env);

@@ -23,6 +23,8 @@ use crate::settings::{Placement, Settings};
 
 /// Port on which the bridge of a `stdio` server listens.
 const BRIDGE_PORT: u16 = 8080;
+/// Start of the names of variables that configure the bridge.
+const OWN_VARIABLES: &str = "AGENTAPI_";
 /// Path of the bridge's MCP endpoint.
 const BRIDGE_PATH: &str = "/mcp";
 
@@ -83,6 +85,8 @@ pub enum WorkloadProgram {
         gateway_image: String,
         /// Keys with which the bridge checks the gateway's tokens.
         jwks: String,
+        /// Audience that those tokens must have: this server, whichever keys several bridges share.
+        audience: String,
         /// The command.
         command: Vec<String>,
         /// Its environment.
@@ -263,6 +267,11 @@ fn place_stdio(
         program: WorkloadProgram::Bridge {
             gateway_image: gateway_image.clone(),
             jwks: jwks.clone(),
+            audience: format!(
+                "agentapi-bridge/{}/{}",
+                surroundings.organization.namespace,
+                name_of(server)
+            ),
             command: stdio.command.clone(),
             env,
         },
@@ -299,6 +308,13 @@ fn process_environment(
     let mut resolved = BTreeMap::new();
     for (index, entry) in env.iter().enumerate() {
         let field = format!("spec.stdio.env[{index}]");
+        if entry.name.starts_with(OWN_VARIABLES) {
+            let message = "names that start with AGENTAPI_ are the platform's: choose another";
+            return Err(Refusal::Invalid(Problem::invalid(
+                format!("{field}.name"),
+                message,
+            )));
+        }
         let value = match (&entry.value, &entry.secret_ref) {
             (_, None) => ProcessValue::Literal(entry.value.clone().unwrap_or_default()),
             (None, Some(reference)) => credentials::resolve(

@@ -386,3 +386,12 @@ fn a_container_is_refused_in_the_embedded_mode() {
     let member = case.judge(&server("box", spec));
     assert_eq!(member.problems()[0].reason, reasons::NOT_SUPPORTED);
 }
+
+#[test]
+fn a_stdio_server_cannot_set_what_configures_its_bridge() {
+    let spec = "stdio:\n  image: registry.example.com/notes:1\n  command: [notes]\n  env: [{name: AGENTAPI_BRIDGE_JWKS, value: forged}]";
+    assert_eq!(
+        Case::default().invalid(&server("notes", spec)),
+        ["spec.stdio.env[0].name"]
+    );
+}
