@@ -1,6 +1,7 @@
 //! `status.conditions`: from what is asserted now and what was written before.
 
 use agentapi_crds::conditions::{reasons, types};
+use agentapi_crds::names;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
@@ -136,6 +137,24 @@ pub(crate) fn conditions(
         }
     };
     assertions.into_iter().map(convert).collect()
+}
+
+/// The conditions of a paused resource: as they were, and that nothing goes on.
+pub(crate) fn paused(
+    previous: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let message = format!(
+        "reconciliation is stopped by the annotation {}: remove it to go on",
+        names::PAUSED_ANNOTATION
+    );
+    let assertion = Assertion::is_true(types::RECONCILING, reasons::PAUSED, message);
+    let others = previous
+        .iter()
+        .filter(|condition| condition.type_ != types::RECONCILING);
+    let paused = conditions(previous, vec![assertion], generation, now);
+    others.cloned().chain(paused).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use agentapi_crds::conditions::{reasons, types};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Assertion, Progress, conditions};
+use super::{Assertion, Progress, conditions, paused};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a small number of seconds")
@@ -60,4 +60,20 @@ fn a_message_is_cut_to_what_the_schema_takes() {
     let long = Assertion::is_true(types::READY, reasons::RECONCILED, "é".repeat(40_000));
     let written = conditions(&[], vec![long], None, at(1));
     assert_eq!(written[0].message.chars().count(), 32_768);
+}
+
+#[test]
+fn a_paused_resource_keeps_its_conditions_and_says_that_nothing_goes_on() {
+    let found = paused(&ready(at(1), &[]), Some(5), at(2));
+    let types: Vec<_> = found
+        .iter()
+        .map(|condition| condition.type_.as_str())
+        .collect();
+    assert_eq!(types, [types::READY, types::RECONCILING]);
+}
+
+#[test]
+fn pausing_twice_changes_nothing() {
+    let once = paused(&ready(at(1), &[]), Some(5), at(2));
+    assert_eq!(paused(&once, Some(5), at(3)), once);
 }

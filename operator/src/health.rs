@@ -10,7 +10,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
@@ -49,7 +48,7 @@ struct Admin {
     metrics: Metrics,
 }
 
-/// Serves until `shutdown`.
+/// Serves until it is dropped.
 ///
 /// # Errors
 /// When the address cannot be listened on, or the listener fails.
@@ -57,7 +56,6 @@ pub(crate) async fn serve(
     address: SocketAddr,
     readiness: Readiness,
     metrics: Metrics,
-    shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/live", get(live))
@@ -65,9 +63,7 @@ pub(crate) async fn serve(
         .route("/metrics", get(metrics_text))
         .with_state(Admin { readiness, metrics });
     let listener = TcpListener::bind(address).await?;
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
+    axum::serve(listener, routes).await
 }
 
 async fn live() -> &'static str {

@@ -20,6 +20,7 @@ mod metrics;
 pub mod object;
 pub mod organization;
 mod own;
+mod pause;
 pub mod problem;
 pub mod prompt_policy;
 mod rank;

@@ -213,9 +213,14 @@ impl Object {
 
     /// `Kind namespace/name`, for people.
     pub fn title(&self) -> String {
-        match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{}", self.kind.name(), self.name),
-            None => format!("{} {}", self.kind.name(), self.name),
-        }
+        title(self.kind, self.namespace.as_deref(), &self.name)
+    }
+}
+
+/// `Kind namespace/name`, for people.
+pub(crate) fn title(kind: Kind, namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{} {namespace}/{name}", kind.name()),
+        None => format!("{} {name}", kind.name()),
     }
 }

@@ -3,6 +3,7 @@
 use agentapi_crds::{
     McpServer, McpServerStatus, Organization, OrganizationStatus, PromptPolicy, PromptPolicyStatus,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client, ResourceExt};
 
 use crate::apply::Own;
@@ -17,6 +18,10 @@ impl Own for Organization {
     fn status(&self) -> Option<&Self::Status> {
         self.status.as_ref()
     }
+
+    fn conditions(status: &mut Self::Status) -> &mut Vec<Condition> {
+        &mut status.conditions
+    }
 }
 
 impl Own for McpServer {
@@ -29,6 +34,10 @@ impl Own for McpServer {
     fn status(&self) -> Option<&Self::Status> {
         self.status.as_ref()
     }
+
+    fn conditions(status: &mut Self::Status) -> &mut Vec<Condition> {
+        &mut status.conditions
+    }
 }
 
 impl Own for PromptPolicy {
@@ -40,5 +49,9 @@ impl Own for PromptPolicy {
 
     fn status(&self) -> Option<&Self::Status> {
         self.status.as_ref()
+    }
+
+    fn conditions(status: &mut Self::Status) -> &mut Vec<Condition> {
+        &mut status.conditions
     }
 }

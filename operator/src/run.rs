@@ -59,8 +59,9 @@ pub async fn run(
     let readiness = Readiness::default();
     let metrics = Metrics::default();
     readiness.wait_for("start", "the operator is starting");
-    let serve = health::serve(admin, readiness.clone(), metrics.clone(), shutdown.clone());
-    let operate = operate(settings, readiness, metrics, shutdown.clone());
+    // Served to the very end: its own end must not cut the shutdown short.
+    let serve = health::serve(admin, readiness.clone(), metrics.clone());
+    let operate = operate(settings, readiness, metrics, shutdown);
     tokio::select! {
         served = serve => served.map_err(|source| RunError::Listen { address: admin, source }),
         operated = operate => operated,

@@ -276,6 +276,10 @@ async fn nothing_is_written_while_a_resource_is_paused() -> Result<()> {
         }
     };
     annotate("=true").await?;
+    let object = ["organization", organization.name.as_str()];
+    organization
+        .wait_for_reason(&object, "Reconciling", "Paused")
+        .await?;
     organization
         .apply_inside("McpServer", "clock", CLOCK)
         .await?;

@@ -21,7 +21,7 @@ pub(crate) use status::Own;
 
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
-use crate::object::{Kind, Object, Owner};
+use crate::object::{Kind, Object, Owner, title};
 use crate::watch::OwnedObjects;
 
 /// Writes objects, as long as this replica leads.
@@ -37,6 +37,7 @@ pub struct Writer {
 
 #[derive(Clone, PartialEq, Eq)]
 struct Applied {
+    organization_uid: String,
     hash: String,
     resource_version: String,
 }
@@ -184,7 +185,7 @@ impl Writer {
         uid: Option<String>,
     ) -> Result<bool, WriteError> {
         self.leadership.check()?;
-        let title = [kind.name(), namespace.unwrap_or_default(), name].join(" ");
+        let title = title(kind, namespace, name);
         let parameters = DeleteParams::background().preconditions(Preconditions {
             uid,
             resource_version: None,
@@ -203,6 +204,12 @@ impl Writer {
         }
     }
 
+    /// Forgets an organization that is gone.
+    pub(crate) fn forget(&self, organization: &Owner) {
+        let mut memory = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.retain(|_, applied| applied.organization_uid != organization.uid);
+    }
+
     /// An object, if it is there and belongs to that owner.
     pub async fn get_owned(
         &self,
@@ -211,7 +218,7 @@ impl Writer {
         name: &str,
         owner: &Owner,
     ) -> Result<Option<DynamicObject>, WriteError> {
-        let title = [kind.name(), namespace.unwrap_or_default(), name].join(" ");
+        let title = title(kind, namespace, name);
         let live = self
             .api(kind, namespace)
             .get_opt(name)
@@ -247,6 +254,7 @@ impl Writer {
         memory.insert(
             object.title(),
             Applied {
+                organization_uid: object.owner.uid.clone(),
                 hash,
                 resource_version,
             },

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use agentapi_crds::names;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -23,6 +24,9 @@ pub trait Own:
 
     /// The status as it was read.
     fn status(&self) -> Option<&Self::Status>;
+
+    /// The conditions of a status.
+    fn conditions(status: &mut Self::Status) -> &mut Vec<Condition>;
 
     /// `Kind namespace/name`, for people.
     fn title(&self) -> String {

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::desired::no_organization;
 use crate::object::{Kind, Owner, ServerOwner};
 use crate::organization::{self, DEFAULT_DENY, conflicts, owner_of, without_organization};
+use crate::pause::pause;
 use crate::problem::Member;
 
 /// Pause before another look at what nothing tells of.
@@ -34,7 +35,7 @@ pub async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, WriteError> {
     if server.is_paused() {
-        return Ok(Action::await_change());
+        return pause(server.as_ref(), &context).await;
     }
     let namespace = server.namespace().unwrap_or_default();
     let organization = context.organization_of(&namespace);

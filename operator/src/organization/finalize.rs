@@ -71,6 +71,7 @@ pub(super) async fn finalize(
     }
     // 4. Nothing is left to clean up.
     context.writer.remove_finalizer(organization).await?;
+    context.writer.forget(&owner);
     Ok(Action::await_change())
 }
 

@@ -15,6 +15,7 @@ use super::validate::{namespace_of, owner_of};
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
 use crate::object::Kind;
+use crate::pause::pause;
 
 /// Pause before another look at an object of somebody else, whose deletion nothing tells of.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(30);
@@ -38,7 +39,7 @@ pub async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, WriteError> {
     if organization.is_paused() {
-        return Ok(Action::await_change());
+        return pause(organization.as_ref(), &context).await;
     }
     if organization.is_deleting() {
         return finalize(&organization, &context).await;

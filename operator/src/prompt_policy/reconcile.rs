@@ -15,6 +15,7 @@ use crate::apply::{Own, WriteError};
 use crate::conditions::{Progress, conditions};
 use crate::context::Context;
 use crate::desired::no_organization;
+use crate::pause::pause;
 use crate::problem::{Member, summary};
 
 /// Judges a policy and writes its status.
@@ -25,8 +26,11 @@ pub async fn reconcile(
     policy: Arc<PromptPolicy>,
     context: Arc<Context>,
 ) -> Result<Action, WriteError> {
-    if policy.is_paused() || policy.is_deleting() {
+    if policy.is_deleting() {
         return Ok(Action::await_change());
+    }
+    if policy.is_paused() {
+        return pause(policy.as_ref(), &context).await;
     }
     let namespace = policy.namespace().unwrap_or_default();
     let level = level_of(&policy, &context.settings);

@@ -1,0 +1,20 @@
+//! What the annotation `agentapi.dev/paused` does.
+
+use k8s_openapi::jiff::Timestamp;
+use kube_runtime::controller::Action;
+
+use crate::apply::{Own, WriteError};
+use crate::conditions::paused;
+use crate::context::Context;
+
+/// Says that nothing goes on. A resource that was paused before the operator
+/// ever did anything for it is not touched at all.
+pub(crate) async fn pause<K: Own>(resource: &K, context: &Context) -> Result<Action, WriteError> {
+    if let Some(status) = resource.status() {
+        let mut status = status.clone();
+        let conditions = K::conditions(&mut status);
+        *conditions = paused(conditions, resource.meta().generation, Timestamp::now());
+        context.writer.write_status(resource, &status).await?;
+    }
+    Ok(Action::await_change())
+}
