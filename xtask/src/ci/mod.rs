@@ -7,6 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::TestOptions;
+use crate::command::Run;
+use crate::go_tools::{self, HELM};
 use crate::workspace::Workspace;
 use crate::{cargo, generate, interrupt, progress, test};
 
@@ -17,13 +19,14 @@ use crate::{cargo, generate, interrupt, progress, test};
 pub(crate) fn execute(workspace: &Workspace) -> Result<()> {
     interrupt::install()?;
     type Step = fn(&Workspace) -> Result<()>;
-    let steps: [(&str, Step); 6] = [
+    let steps: [(&str, Step); 7] = [
         ("format", format),
         ("dependency policy", policy::check),
         ("lints", lints),
         ("generated files", |workspace| {
             generate::execute(workspace, true)
         }),
+        ("charts", charts),
         ("documentation", documentation),
         ("tests", all_tests),
     ];
@@ -57,6 +60,27 @@ fn lints(workspace: &Workspace) -> Result<()> {
         "warnings",
     ];
     run_cargo(workspace, &arguments, &[])
+}
+
+/// Both charts, with everything on that can be turned off.
+fn charts(workspace: &Workspace) -> Result<()> {
+    HELM.ensure(workspace)?;
+    progress::step("helm lint", || {
+        Run::new(HELM.path(workspace))
+            .args([
+                "lint",
+                "--strict",
+                "--kube-version",
+                &go_tools::control_plane_version(workspace)?,
+            ])
+            .args(["charts/agentapi-crds", "charts/agentapi"])
+            .args([
+                "--set",
+                "namespaces.createPlatform=true,gateway.publicUrl=https://agentapi.example",
+            ])
+            .directory(workspace.root())
+            .quiet()
+    })
 }
 
 fn documentation(workspace: &Workspace) -> Result<()> {
