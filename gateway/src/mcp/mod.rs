@@ -4,10 +4,10 @@
 //! - `/mcp/{server}`, `/o/{organization}/mcp/{server}`: one server, names untouched.
 //! - `/v1/sessions/{id}/mcp`: all servers, within an agent session.
 //!
-//! A message passes these steps, each in its own file: [`request`] checks what
-//! HTTP and JSON-RPC demand, [`scope`] finds what the path reaches, [`live`] the
-//! session; [`connect`] begins one; [`federated`] or [`single`] decides who
-//! answers; [`relay`] brings the answer back, and with it the audit record.
+//! A message passes these steps, each in its own file: `request` checks what
+//! HTTP and JSON-RPC demand, `scope` finds what the path reaches, `live` the
+//! session; `connect` begins one; `federated` or `single` decides who
+//! answers; `relay` brings the answer back, and with it the audit record.
 
 mod connect;
 mod errors;
