@@ -3,13 +3,16 @@
 
 mod credentials;
 mod image;
+mod place;
 mod plan;
 mod reconcile;
 mod status;
 mod supported;
 mod validate;
+mod validated;
 
 pub use credentials::secret_names;
 pub use plan::plan;
 pub use reconcile::reconcile;
-pub use validate::{Surroundings, ValidatedServer, Workload, WorkloadProgram, disabled, validate};
+pub use validate::{disabled, validate};
+pub use validated::{Surroundings, ValidatedServer, Workload, WorkloadProgram};

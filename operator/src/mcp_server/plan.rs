@@ -7,7 +7,7 @@ use agentapi_crds::mcp_server::Resources;
 use agentapi_crds::tenant_config::ProcessValue;
 use serde_json::{Value, json};
 
-use super::validate::{ValidatedServer, Workload, WorkloadProgram};
+use super::validated::{ValidatedServer, Workload, WorkloadProgram};
 use crate::object::{Kind, Object, Owner, ServerOwner};
 use crate::organization::WORKLOAD_SERVICE_ACCOUNT;
 

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::plan::plan;
 use super::status::{Applied, Replicas, status};
-use super::validate::{Surroundings, ValidatedServer, validate};
+use super::validate::validate;
+use super::validated::{Surroundings, ValidatedServer};
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
 use crate::desired::no_organization;

@@ -5,7 +5,7 @@ use agentapi_crds::tenant_config::ServerTarget;
 use agentapi_crds::{McpServer, McpServerStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::validate::ValidatedServer;
+use super::validated::ValidatedServer;
 use crate::apply::WriteError;
 use crate::conditions::{Progress, conditions};
 use crate::problem::{Member, Problem, summary};

@@ -2,9 +2,10 @@ use agentapi_crds::McpServer;
 use agentapi_crds::conditions::reasons;
 use agentapi_crds::tenant_config::{ProcessValue, ServerTarget};
 
-use super::{Surroundings, ValidatedServer, validate};
+use super::validate;
 use crate::fixtures::{remote, secret, server, settings, valid};
 use crate::inputs::{SecretMetadata, Secrets};
+use crate::mcp_server::{Surroundings, ValidatedServer};
 use crate::problem::Member;
 use crate::settings::{Placement, Settings};
 

@@ -8,7 +8,8 @@ use agentapi_crds::tenant_config::{PromptConfig, PromptLevel, TenantConfig};
 use agentapi_crds::{McpServer, Organization, PromptPolicy};
 
 use super::compose::{self, ComposeError, Members, compose};
-use super::validate::{ValidatedOrganization, owner_of, validate};
+use super::names::owner_of;
+use super::validate::{ValidatedOrganization, validate};
 use super::{claims, plan};
 use crate::inputs::Secrets;
 use crate::mcp_server::{self, Surroundings, ValidatedServer};

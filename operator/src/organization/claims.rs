@@ -7,7 +7,7 @@ use agentapi_crds::Organization;
 use agentapi_crds::conditions::reasons;
 use agentapi_crds::tenant_config::IssuerConfig;
 
-use super::validate::{namespace_of, organization_value, tenant_id_of};
+use super::names::{namespace_of, organization_value, tenant_id_of};
 use crate::problem::Problem;
 use crate::rank::is_earlier;
 

@@ -11,9 +11,9 @@ use kube::core::DynamicObject;
 use kube_runtime::controller::Action;
 use serde_json::Value;
 
+use super::names::{namespace_of, owner_of};
 use super::plan::GATEWAY_SECRETS;
 use super::status::deleting;
-use super::validate::{namespace_of, owner_of};
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
 use crate::object::Kind;

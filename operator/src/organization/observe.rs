@@ -7,7 +7,7 @@ use agentapi_crds::{McpServer, Organization, PromptPolicy, names};
 use kube::ResourceExt;
 
 use super::assess::View;
-use super::validate::{namespace_of, owner_of};
+use super::names::{namespace_of, owner_of};
 use crate::apply::WriteError;
 use crate::context::Context;
 use crate::inputs::Secrets;

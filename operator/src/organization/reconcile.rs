@@ -9,9 +9,9 @@ use kube_runtime::controller::Action;
 
 use super::assess::{Assessment, assess};
 use super::finalize::finalize;
+use super::names::{namespace_of, owner_of};
 use super::observe::observe;
 use super::status::status;
-use super::validate::{namespace_of, owner_of};
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
 use crate::object::Kind;

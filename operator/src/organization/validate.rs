@@ -1,32 +1,25 @@
 //! Checks an `Organization` beyond what its schema can say, and resolves every default.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use agentapi_crds::organization::{
-    ContainerDefaults, DeletionPolicy, EgressRule, Issuer, NamespaceSelector, Rate, Subject,
+    ContainerDefaults, DeletionPolicy, NamespaceSelector, Rate, Subject,
 };
 use agentapi_crds::quantity::ResourceList;
 use agentapi_crds::tenant_config::{
     self as document, EgressConfig, EgressDestination, RequestClass,
 };
 use agentapi_crds::{Organization, OrganizationSpec, duration, names};
-use ipnet::IpNet;
 use uuid::Uuid;
 
+use super::egress::check_egress;
+use super::identity::check_identity;
+use super::names::{name_of, namespace_of, tenant_id_of, uid_of};
 use super::supported::unsupported_fields;
 use crate::object::Owner;
 use crate::problem::Problem;
 use crate::settings::Settings;
-
-/// Addresses of cloud metadata services, which nothing of a tenant may reach.
-pub(crate) const METADATA_ADDRESSES: [&str; 4] = [
-    "169.254.169.254",
-    "fd00:ec2::254",
-    "168.63.129.16",
-    "100.100.100.200",
-];
 
 /// An organization with every default resolved: planning it cannot fail.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,48 +86,6 @@ impl ValidatedOrganization {
             })
             .collect()
     }
-}
-
-/// The namespace that an organization asks for.
-pub fn namespace_of(organization: &Organization) -> String {
-    let stated = organization.spec.namespace.clone();
-    stated.unwrap_or_else(|| names::default_namespace(name_of(organization)))
-}
-
-/// The organization's UID. Outside of a cluster there is none; the one made up
-/// then is the same for the same name.
-pub fn uid_of(organization: &Organization) -> String {
-    let assigned = organization.metadata.uid.clone();
-    assigned.unwrap_or_else(|| {
-        let url = format!("{}/organization/{}", names::GROUP, name_of(organization));
-        Uuid::new_v5(&Uuid::NAMESPACE_URL, url.as_bytes()).to_string()
-    })
-}
-
-/// Whom the objects of an organization belong to, whether or not its spec is valid.
-pub fn owner_of(organization: &Organization) -> Owner {
-    Owner {
-        organization: name_of(organization).to_owned(),
-        uid: uid_of(organization),
-        server: None,
-    }
-}
-
-pub(crate) fn tenant_id_of(organization: &Organization) -> String {
-    let stated = organization.spec.tenant_id.clone();
-    stated.unwrap_or_else(|| uid_of(organization))
-}
-
-pub(crate) fn organization_value<'a>(
-    organization: &'a Organization,
-    issuer: &'a Issuer,
-) -> &'a str {
-    let stated = issuer.organization_value.as_deref();
-    stated.unwrap_or_else(|| name_of(organization))
-}
-
-fn name_of(organization: &Organization) -> &str {
-    organization.metadata.name.as_deref().unwrap_or_default()
 }
 
 /// The organization with every default resolved, or all that must change.
@@ -218,66 +169,6 @@ fn check_tenant_id(organization: &Organization, problems: &mut Vec<Problem>) -> 
     })
 }
 
-fn check_egress(spec: &OrganizationSpec, problems: &mut Vec<Problem>) -> Vec<EgressConfig> {
-    let mut egress = Vec::new();
-    for (index, rule) in spec.network.egress.iter().enumerate() {
-        match destination(rule) {
-            Ok(destination) => egress.push(EgressConfig {
-                destination,
-                ports: rule.ports.clone(),
-            }),
-            Err(message) => {
-                problems.push(Problem::invalid(
-                    format!("spec.network.egress[{index}]"),
-                    message,
-                ));
-            }
-        }
-    }
-    egress
-}
-
-fn destination(rule: &EgressRule) -> Result<EgressDestination, String> {
-    match (&rule.cidr, &rule.host) {
-        (Some(cidr), None) => {
-            let range: IpNet = cidr.parse().map_err(|_| {
-                format!("`{cidr}` is not a range of addresses such as 203.0.113.0/24")
-            })?;
-            if range.network() != range.addr() {
-                return Err(format!(
-                    "`{cidr}` has bits set beyond its prefix: write {}",
-                    range.trunc()
-                ));
-            }
-            // A range of one metadata address has nothing left after the exclusion.
-            match range.addr() {
-                address
-                    if is_single(&range)
-                        && metadata_addresses().any(|metadata| metadata == address) =>
-                {
-                    Err(format!(
-                        "{address} serves cloud metadata, which nothing of a tenant may reach: remove the rule"
-                    ))
-                }
-                _ => Ok(EgressDestination::Cidr(range)),
-            }
-        }
-        (None, Some(host)) => Ok(EgressDestination::Host(host.clone())),
-        _ => Err("exactly one of cidr and host is required".to_owned()),
-    }
-}
-
-fn is_single(range: &IpNet) -> bool {
-    range.prefix_len() == range.max_prefix_len()
-}
-
-/// The metadata addresses, parsed. All entries parse; a test says so.
-pub(crate) fn metadata_addresses() -> impl Iterator<Item = IpAddr> {
-    METADATA_ADDRESSES
-        .iter()
-        .filter_map(|address| address.parse().ok())
-}
-
 fn check_sessions(
     spec: &OrganizationSpec,
     problems: &mut Vec<Problem>,
@@ -317,71 +208,6 @@ fn positive(text: &str, field: &str, problems: &mut Vec<Problem>) -> Duration {
             Duration::ZERO
         }
     }
-}
-
-fn check_identity(
-    organization: &Organization,
-    problems: &mut Vec<Problem>,
-) -> document::IdentityConfig {
-    let identity = &organization.spec.identity;
-    let mut issuers = Vec::new();
-    for (index, issuer) in identity.issuers.iter().enumerate() {
-        let field = format!("spec.identity.issuers[{index}]");
-        let keys = match (&issuer.jwks_uri, &issuer.jwks) {
-            (Some(uri), None) => document::IssuerKeys::JwksUri(uri.clone()),
-            (None, None) => document::IssuerKeys::Discovery,
-            (None, Some(jwks)) => {
-                if let Err(message) = check_jwks(jwks) {
-                    problems.push(Problem::invalid(format!("{field}.jwks"), message));
-                }
-                document::IssuerKeys::Inline(jwks.clone())
-            }
-            (Some(_), Some(_)) => {
-                problems.push(Problem::invalid(
-                    field,
-                    "jwksUri and jwks exclude each other",
-                ));
-                continue;
-            }
-        };
-        issuers.push(document::IssuerConfig {
-            issuer: issuer.issuer.clone(),
-            keys,
-            audiences: issuer.audiences.clone(),
-            claims: document::ClaimPaths {
-                user: issuer.claims.user.clone(),
-                organization: issuer.claims.organization.clone(),
-                roles: issuer.claims.roles.clone(),
-            },
-            organization_value: organization_value(organization, issuer).to_owned(),
-        });
-    }
-    document::IdentityConfig {
-        issuers,
-        service_accounts: identity.service_accounts,
-    }
-}
-
-/// Members of a JSON Web Key that only a private or symmetric key has (RFC 7518 section 6).
-const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
-
-/// Checks the shape of a key set (RFC 7517 section 5) and that it holds public keys only.
-fn check_jwks(text: &str) -> Result<(), String> {
-    let jwks: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
-    let keys = jwks["keys"]
-        .as_array()
-        .filter(|keys| !keys.is_empty())
-        .ok_or("needs a member `keys` with at least one key")?;
-    let private = keys.iter().any(|key| {
-        PRIVATE_MEMBERS
-            .iter()
-            .any(|member| key.get(member).is_some())
-    });
-    if private {
-        return Err("holds a private or symmetric key: replace that key everywhere, and put public keys only here".to_owned());
-    }
-    Ok(())
 }
 
 fn rate_limits(spec: &OrganizationSpec) -> document::RateLimitsConfig {

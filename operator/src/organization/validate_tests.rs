@@ -1,7 +1,9 @@
 use agentapi_crds::tenant_config::{AuditDurability, EgressDestination, IssuerKeys};
 
-use super::{METADATA_ADDRESSES, metadata_addresses, uid_of, validate};
+use super::validate;
 use crate::fixtures::{UID, organization, organization_since, settings, valid};
+use crate::organization::egress::{METADATA_ADDRESSES, metadata_addresses};
+use crate::organization::{namespace_of, uid_of};
 
 /// Fields of the problems of `acme` with that spec.
 fn refused(spec: &str) -> Vec<String> {
@@ -170,7 +172,6 @@ fn a_record_that_may_be_buffered_is_kept_synchronously_meanwhile() {
 
 #[test]
 fn two_names_never_share_a_namespace_by_default() {
-    let namespaces =
-        ["a", "b"].map(|name| super::namespace_of(&organization_since(name, 2026, "")));
+    let namespaces = ["a", "b"].map(|name| namespace_of(&organization_since(name, 2026, "")));
     assert_ne!(namespaces[0], namespaces[1]);
 }

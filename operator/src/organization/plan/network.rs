@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::object::{Kind, Object};
 use crate::organization::ValidatedOrganization;
-use crate::organization::validate::metadata_addresses;
+use crate::organization::egress::metadata_addresses;
 use crate::settings::Settings;
 
 /// The policy that closes the namespace.
