@@ -317,17 +317,6 @@ impl From<AuditError> for Problem {
 
 impl From<ComposeError> for Problem {
     fn from(error: ComposeError) -> Self {
-        match &error {
-            ComposeError::Blocked { .. } | ComposeError::Render { .. } => {
-                Self::new(ErrorCode::PromptRefused, error.to_string())
-            }
-            ComposeError::Rules(_) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "prompts cannot be composed"
-                );
-                Self::new(ErrorCode::Internal, "prompts cannot be composed")
-            }
-        }
+        Self::new(ErrorCode::PromptRefused, error.to_string())
     }
 }

@@ -119,6 +119,9 @@ pub enum PromptsError {
         /// The unknown name.
         rule: String,
     },
+    /// A built-in rule is not a valid expression: a defect of this program.
+    #[error("the built-in injection rules cannot be compiled")]
+    Rules(#[from] regex::Error),
 }
 
 /// Why no prompt can be composed for a request.
@@ -140,9 +143,6 @@ pub enum ComposeError {
         /// What went wrong; without values.
         source: Box<minijinja::Error>,
     },
-    /// A built-in rule is not a valid expression: a defect of this program.
-    #[error("the built-in injection rules cannot be compiled")]
-    Rules(#[from] regex::Error),
 }
 
 fn names(findings: &[Finding]) -> String {
@@ -189,13 +189,12 @@ impl Prompts {
 
     /// The prompt for one request.
     pub fn compose(&self, variables: &Variables) -> Result<Composition, ComposeError> {
-        let detectors = rules::detectors()?;
         let matching = self
             .policies
             .iter()
             .filter(|policy| policy.applies_to(variables));
         let contributions = matching.map(|policy| {
-            let part = match (policy.admit(variables, detectors), policy.config.mode) {
+            let part = match (policy.admit(variables), policy.config.mode) {
                 (Ok(checked), _) => part(&policy.config, checked, None),
                 (Err(refusal), PolicyMode::Shadow) => shadowed(&policy.config, &refusal),
                 (Err(refusal), PolicyMode::Enforce) => return Err(refusal),
@@ -213,7 +212,7 @@ impl Prompts {
 fn shadowed(config: &PromptConfig, refusal: &ComposeError) -> Part {
     let findings = match refusal {
         ComposeError::Blocked { findings, .. } => findings.clone(),
-        ComposeError::Render { .. } | ComposeError::Rules(_) => Vec::new(),
+        ComposeError::Render { .. } => Vec::new(),
     };
     part(
         config,
@@ -238,25 +237,6 @@ fn part(config: &PromptConfig, checked: Checked, refusal: Option<String>) -> Par
         replaced_by: None,
         refusal,
     }
-}
-
-/// Compiles and composes in one step, for callers that do both once.
-pub fn compose(
-    configs: &[PromptConfig],
-    variables: &Variables,
-) -> Result<Composition, PromptError> {
-    Ok(Prompts::compile(configs)?.compose(variables)?)
-}
-
-/// Why [`compose`] failed.
-#[derive(Debug, thiserror::Error)]
-pub enum PromptError {
-    /// The policies cannot be used at all.
-    #[error(transparent)]
-    Policies(#[from] PromptsError),
-    /// They cannot be composed for this request.
-    #[error(transparent)]
-    Compose(#[from] ComposeError),
 }
 
 #[cfg(test)]

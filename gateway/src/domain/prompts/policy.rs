@@ -29,7 +29,9 @@ pub(super) struct Policy {
     pub(super) config: PromptConfig,
     selector: Selector,
     template: Environment<'static>,
-    rules: Vec<InjectionRule>,
+    /// Whether invisible characters are a finding; they are removed in any case.
+    reports_hidden: bool,
+    detectors: Vec<&'static Detector>,
     patterns: Vec<Regex>,
 }
 
@@ -47,10 +49,15 @@ impl Policy {
                 source: Box::new(source),
             })
         });
+        let rules: Vec<InjectionRule> = rules.collect::<Result<_, _>>()?;
+        let all = rules::detectors()?.iter();
         Ok(Self {
             selector: Selector::compile(config)?,
             template: template(config)?,
-            rules: rules.collect::<Result<_, _>>()?,
+            detectors: all
+                .filter(|detector| rules.contains(&detector.rule))
+                .collect(),
+            reports_hidden: rules.contains(&InjectionRule::HiddenCharacters),
             patterns: patterns.collect::<Result<_, _>>()?,
             config: config.clone(),
         })
@@ -63,12 +70,8 @@ impl Policy {
 
     /// The policy's text for this request; refused if something was found in
     /// it and the policy blocks.
-    pub(super) fn admit(
-        &self,
-        variables: &Variables,
-        detectors: &[Detector],
-    ) -> Result<Checked, ComposeError> {
-        let checked = self.render(variables, detectors)?;
+    pub(super) fn admit(&self, variables: &Variables) -> Result<Checked, ComposeError> {
+        let checked = self.render(variables)?;
         if self.config.sanitize.mode == SanitizeMode::Block && !checked.findings.is_empty() {
             return Err(ComposeError::Blocked {
                 policy: self.config.name.clone(),
@@ -78,13 +81,9 @@ impl Policy {
         Ok(checked)
     }
 
-    fn render(
-        &self,
-        variables: &Variables,
-        detectors: &[Detector],
-    ) -> Result<Checked, ComposeError> {
+    fn render(&self, variables: &Variables) -> Result<Checked, ComposeError> {
         let text = self.fill(variables)?;
-        let found = self.check(&text, detectors);
+        let found = self.check(&text);
         let mut checked = match self.config.sanitize.mode {
             SanitizeMode::Block | SanitizeMode::Report => text.as_str().to_owned(),
             SanitizeMode::Redact => text.without(found.ranges),
@@ -133,18 +132,15 @@ impl Policy {
         }
     }
 
-    fn check(&self, text: &Text, detectors: &[Detector]) -> Found {
+    fn check(&self, text: &Text) -> Found {
         let mut found = Found::default();
-        if text.had_hidden && self.rules.contains(&InjectionRule::HiddenCharacters) {
+        if text.had_hidden && self.reports_hidden {
             found.findings.push(Finding {
                 rule: InjectionRule::HiddenCharacters.name().to_owned(),
                 quotation: String::new(),
             });
         }
-        for detector in detectors
-            .iter()
-            .filter(|detector| self.rules.contains(&detector.rule))
-        {
+        for detector in &self.detectors {
             found.add(text, detector.rule.name(), detector.find(text.as_str()));
         }
         for pattern in &self.patterns {

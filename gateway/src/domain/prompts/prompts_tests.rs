@@ -4,6 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Compiles and composes in one step.
+fn compose(
+    configs: &[PromptConfig],
+    variables: &Variables,
+) -> Result<Composition, Box<dyn std::error::Error>> {
+    Ok(Prompts::compile(configs)?.compose(variables)?)
+}
+
 /// An organization's policy with all ten rules, which blocks.
 fn policy(name: &str, template: &str) -> PromptConfig {
     PromptConfig {
