@@ -43,7 +43,9 @@ pub fn init_logs(format: LogFormat) -> Result<(), LogsError> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
+        LogFormat::Json => registry
+            .with(lines.json().flatten_event(true).with_current_span(false))
+            .try_init()?,
         LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,
     }
     Ok(())
