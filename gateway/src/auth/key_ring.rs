@@ -261,3 +261,7 @@ fn unreadable(what: &'static str, url: &str, error: serde_json::Error) -> KeysEr
         source: Arc::new(error),
     }
 }
+
+#[cfg(test)]
+#[path = "key_ring_tests.rs"]
+mod tests;

@@ -12,6 +12,8 @@ mod error;
 mod issuer;
 mod key_ring;
 mod key_set;
+#[cfg(test)]
+mod test_keys;
 
 pub use authenticator::Authenticator;
 pub use bearer::bearer;
