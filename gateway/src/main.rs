@@ -1,12 +1,16 @@
 //! `agentapi-gateway`: serves agents from the documents that the operator writes.
 
 use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use agentapi_gateway::bridge::{self, Bridge};
 use agentapi_gateway::config::Config;
 use agentapi_gateway::telemetry::{LogFormat, chain, init_logs};
+use agentapi_gateway::upstream::BridgeSigner;
 use agentapi_gateway::{http, serve};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Serves agents: sessions, federated MCP, prompts and the audit record of every organization.
 #[derive(Parser)]
@@ -22,6 +26,24 @@ enum Command {
     Serve,
     /// Print the OpenAPI document of the HTTP surface.
     Openapi,
+    /// Serve a stdio MCP server over HTTP, in its own pod. The operator sets its environment.
+    Bridge(BridgeArguments),
+}
+
+#[derive(Args)]
+struct BridgeArguments {
+    /// Copy this program to a path instead, for a pod whose image does not have it.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["listen", "key_set", "command"])]
+    install: Option<PathBuf>,
+    /// Print the key set that bridges need, made from AGENTAPI_BRIDGE_SIGNING_KEY, instead.
+    #[arg(long, conflicts_with_all = ["listen", "command"])]
+    key_set: bool,
+    /// Address and port to listen on.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// The server's command, started once for each MCP session.
+    #[arg(last = true)]
+    command: Vec<String>,
 }
 
 #[tokio::main]
@@ -29,6 +51,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve => run().await,
         Command::Openapi => print_openapi(),
+        Command::Bridge(arguments) => run_bridge(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,6 +66,24 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     init_logs(LogFormat::Json)?;
     let shutdown = serve::stop_on_signal()?;
     Ok(serve::on_kubernetes(Config::load()?, shutdown).await?)
+}
+
+async fn run_bridge(arguments: BridgeArguments) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(to) = &arguments.install {
+        return Ok(bridge::install(to)?);
+    }
+    if arguments.key_set {
+        let key = Config::load()?.bridge_signing_key;
+        let key = key.ok_or("AGENTAPI_BRIDGE_SIGNING_KEY is not set")?;
+        let signer = BridgeSigner::from_pem(&key)?;
+        return Ok(writeln!(std::io::stdout(), "{}", signer.key_set())?);
+    }
+    init_logs(LogFormat::Json)?;
+    let shutdown = serve::stop_on_signal()?;
+    let (listen, command) = (arguments.listen, arguments.command);
+    let bridge = Bridge::from_environment(listen, command, bridge::variables())?;
+    let ready = |address| tracing::info!(%address, "the bridge serves");
+    Ok(bridge.run(shutdown, ready).await?)
 }
 
 fn print_openapi() -> Result<(), Box<dyn std::error::Error>> {

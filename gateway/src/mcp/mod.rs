@@ -17,7 +17,7 @@ mod lists;
 mod live;
 mod relay;
 mod request;
-mod respond;
+pub(crate) mod respond;
 mod scope;
 mod single;
 

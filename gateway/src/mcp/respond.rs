@@ -16,7 +16,7 @@ use crate::domain::mcp::{Malformed, REVISIONS, RpcError, code};
 pub(super) struct Failed;
 
 /// One message.
-pub(super) fn message(text: String) -> Response {
+pub(crate) fn message(text: String) -> Response {
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], text).into_response()
 }
@@ -35,12 +35,12 @@ pub(super) fn error(id: &RawValue, error: &RpcError) -> Response {
 }
 
 /// A message was taken over and has no answer.
-pub(super) fn accepted() -> Response {
+pub(crate) fn accepted() -> Response {
     StatusCode::ACCEPTED.into_response()
 }
 
 /// A body that is no message that may be forwarded.
-pub(super) fn malformed(malformed: &Malformed) -> Response {
+pub(crate) fn malformed(malformed: &Malformed) -> Response {
     let error = RpcError::from(malformed);
     let mut response = failed(message(error.response(None)));
     *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -57,7 +57,7 @@ pub(super) fn unsupported_revision(id: Option<&RawValue>, requested: &str) -> Re
 }
 
 /// Messages as they come, as server-sent events.
-pub(super) fn stream(messages: impl Stream<Item = String> + Send + 'static) -> Response {
+pub(crate) fn stream(messages: impl Stream<Item = String> + Send + 'static) -> Response {
     let events = messages.map(|text| Ok::<_, Infallible>(event(&text)));
     let headers = [
         (

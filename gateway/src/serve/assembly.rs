@@ -19,7 +19,7 @@ use crate::mcp::Mcp;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::{Environment, Installer, Tenants};
-use crate::upstream::{Dialer, Secrets};
+use crate::upstream::{BridgeSigner, Dialer, Secrets};
 use crate::{cache, store};
 
 /// What the program around the gateway gives it, besides configuration.
@@ -62,6 +62,7 @@ impl Gateway {
             secrets: embedding.secrets,
             development: embedding.development,
             processes: embedding.processes,
+            bridges: bridges(&config)?,
         };
         let installer = Installer::new(tenants.clone(), environment, metrics.clone());
         let synced = watch::Sender::new(false);
@@ -147,6 +148,12 @@ impl Gateway {
             trusted_proxies: self.config.trusted_proxies,
         })
     }
+}
+
+fn bridges(config: &Config) -> Result<Option<Arc<BridgeSigner>>, ServeError> {
+    let signer = config.bridge_signing_key.as_ref();
+    let signer = signer.map(BridgeSigner::from_pem).transpose()?;
+    Ok(signer.map(Arc::new))
 }
 
 fn database_url(config: &Config) -> Result<&SecretString, ServeError> {

@@ -21,6 +21,7 @@ use crate::audit::AuditError;
 use crate::cache::CacheError;
 use crate::config::ConfigError;
 use crate::store::StoreError;
+use crate::upstream::BridgeTokenError;
 
 /// Where the gateway listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,9 @@ pub enum ServeError {
         "SQLite serves a single embedded process: set AGENTAPI_DATABASE_URL to postgres://… to serve from Kubernetes"
     )]
     SingleReplicaStore,
+    /// The key that signs tokens for bridges cannot be used.
+    #[error("bridge_signing_key cannot be used: set AGENTAPI_BRIDGE_SIGNING_KEY")]
+    BridgeKey(#[from] BridgeTokenError),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),

@@ -10,7 +10,9 @@ use super::Tenant;
 use crate::auth::{DevelopmentIssuer, Issuer};
 use crate::domain::prompts::{Prompts, PromptsError};
 use crate::store::TenantId;
-use crate::upstream::{self, Dialer, EgressPolicy, HttpClient, Secrets, Server, TrustError};
+use crate::upstream::{
+    self, BridgeSigner, Dialer, EgressPolicy, HttpClient, Secrets, Server, TrustError,
+};
 
 /// What documents are compiled with.
 #[derive(Clone)]
@@ -23,6 +25,8 @@ pub struct Environment {
     pub development: Option<DevelopmentIssuer>,
     /// Whether servers may be child processes; in the embedded mode only.
     pub processes: bool,
+    /// Signs the tokens for the bridges of stdio servers, where there are any.
+    pub bridges: Option<Arc<BridgeSigner>>,
 }
 
 /// Why a document cannot be used.
@@ -133,6 +137,7 @@ fn servers(
         egress: config.egress.as_slice().into(),
         secrets: environment.secrets.clone(),
         processes: environment.processes,
+        bridges: environment.bridges.clone(),
     };
     let compiled = |wanted: &ServerConfig| {
         let known = previous.and_then(|tenant| tenant.servers.get(&wanted.name));

@@ -82,6 +82,7 @@ pub(crate) fn environment(development: Option<DevelopmentIssuer>) -> Environment
         secrets: Arc::new(NoSecrets),
         development,
         processes: false,
+        bridges: None,
     }
 }
 

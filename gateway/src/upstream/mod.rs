@@ -6,6 +6,7 @@
 //! - [`UpstreamSessions`]: the connections behind one MCP session of a client.
 
 mod address;
+mod bridge_token;
 mod connection;
 mod credentials;
 mod dialer;
@@ -23,6 +24,7 @@ mod streamable_http;
 pub(crate) mod test_server;
 
 pub use address::Special;
+pub use bridge_token::{BridgeSigner, BridgeTokenError, BridgeVerifier};
 pub use connection::Connection;
 pub use dialer::{DialError, Dialer, Resolve};
 pub use egress::{EgressPolicy, Refusal};
@@ -33,3 +35,6 @@ pub use secrets::{SecretError, Secrets};
 pub use server::{CompileError, Environment, Server};
 pub use sessions::{Client, UpstreamSessions};
 pub use streamable_http::{PROTOCOL_VERSION, SESSION_ID};
+
+#[cfg(test)]
+pub(crate) use bridge_token::{audience as bridge_audience, test_signer as test_bridge_signer};

@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
+use super::bridge_token::{BridgeSigner, audience};
 use super::connection::Connection;
 use super::credentials::Credentials;
 use super::dialer::Dialer;
@@ -23,7 +24,7 @@ use super::http_client::{HttpClient, TrustError};
 use super::process::{Launch, Process};
 use super::reply::Call;
 use super::secrets::Secrets;
-use super::streamable_http::{SessionHeaders, StreamableHttp};
+use super::streamable_http::{BridgeAccess, SessionHeaders, StreamableHttp};
 use crate::domain::mcp::{FilterError, ToolFilter};
 
 /// What servers are compiled with.
@@ -37,6 +38,8 @@ pub struct Environment {
     pub secrets: Arc<dyn Secrets>,
     /// Whether servers may be child processes: in the embedded mode only.
     pub processes: bool,
+    /// Signs the tokens for the bridges of stdio servers, where there are any.
+    pub bridges: Option<Arc<BridgeSigner>>,
 }
 
 /// Why a server cannot be compiled.
@@ -197,7 +200,7 @@ impl Program {
 }
 
 fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transport, CompileError> {
-    let (endpoint, policy, ca_bundle) = match &config.target {
+    let (endpoint, policy, ca_bundle, bridge) = match &config.target {
         ServerTarget::Remote {
             transport: RemoteTransport::Sse,
             ..
@@ -206,6 +209,7 @@ fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transpo
             endpoint(url)?,
             EgressPolicy::declared(&environment.egress),
             ca_bundle.as_deref(),
+            None,
         ),
         ServerTarget::InCluster {
             namespace,
@@ -216,6 +220,11 @@ fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transpo
             endpoint(&format!("http://{service}.{namespace}.svc:{port}{path}"))?,
             EgressPolicy::in_cluster(namespace, service, *port),
             None,
+            // A container's own server gets one too and ignores it: it is good for nothing else.
+            environment.bridges.clone().map(|signer| BridgeAccess {
+                signer,
+                audience: audience(namespace, &config.name),
+            }),
         ),
         ServerTarget::Process { .. } if !environment.processes => {
             return Err(CompileError::Process);
@@ -234,6 +243,7 @@ fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transpo
         endpoint,
         credentials: Credentials::new(&config.credentials, environment.secrets.clone())
             .map_err(CompileError::HeaderName)?,
+        bridge,
         message_bytes: message_bytes(config),
         patience: patience(config),
     };

@@ -9,6 +9,7 @@ fn environment() -> Environment {
         egress: Arc::new([]),
         secrets: Arc::new(NoSecrets),
         processes: false,
+        bridges: None,
     }
 }
 

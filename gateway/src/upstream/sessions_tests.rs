@@ -44,6 +44,7 @@ fn compiled(target: ServerTarget) -> Arc<Server> {
         egress: Arc::new([egress]),
         secrets: Arc::new(NoSecrets),
         processes: true,
+        bridges: None,
     };
     let mut config = server_config("notes");
     config.target = target;

@@ -3,6 +3,7 @@
 //! Only what is set here is sent: nothing of the caller's own request, neither
 //! its token nor its cookies, ever reaches the upstream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use super::bridge_token::BridgeSigner;
 use super::credentials::Credentials;
 use super::error::UpstreamError;
 use super::event_stream;
@@ -34,10 +36,19 @@ pub(super) struct StreamableHttp {
     pub(super) client: HttpClient,
     pub(super) endpoint: Uri,
     pub(super) credentials: Credentials,
+    /// How the gateway proves itself to a server behind a bridge.
+    pub(super) bridge: Option<BridgeAccess>,
     /// Largest message accepted, in bytes.
     pub(super) message_bytes: usize,
     /// Longest silence before a call is given up.
     pub(super) patience: Duration,
+}
+
+/// The gateway's own token for one server's bridge.
+#[derive(Clone, Debug)]
+pub(super) struct BridgeAccess {
+    pub(super) signer: Arc<BridgeSigner>,
+    pub(super) audience: String,
 }
 
 /// What tells the server which session a message belongs to; empty before `initialize` is answered.
@@ -130,6 +141,10 @@ impl StreamableHttp {
         *request.method_mut() = method;
         *request.uri_mut() = self.endpoint.clone();
         let headers = request.headers_mut();
+        let bridge = self.bridge.as_ref();
+        if let Some(token) = bridge.and_then(BridgeAccess::authorization) {
+            headers.insert(header::AUTHORIZATION, token);
+        }
         headers.extend(credentials.clone());
         headers.insert(header::ACCEPT, BOTH);
         if let Some(id) = &session.session_id {
@@ -165,6 +180,12 @@ impl StreamableHttp {
         timeout(self.patience, work)
             .await
             .map_err(|_| UpstreamError::Timeout(self.patience))?
+    }
+}
+
+impl BridgeAccess {
+    fn authorization(&self) -> Option<HeaderValue> {
+        self.signer.authorization(&self.audience)
     }
 }
 

@@ -4,7 +4,6 @@ use agentapi_crds::tenant_config::{
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use secrecy::SecretString;
-use std::sync::Arc;
 
 use super::*;
 use crate::upstream::test_server::{TestServer, accepted, answer, events, json, never};
@@ -47,6 +46,7 @@ fn client(url: &str) -> StreamableHttp {
         client: HttpClient::new(&dialer, policy, None).unwrap(),
         endpoint: url.parse().unwrap(),
         credentials: Credentials::new(&[credential], Arc::new(OneSecret)).unwrap(),
+        bridge: None,
         message_bytes: LIMIT,
         patience: PATIENCE,
     }
