@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::libtest::{self, Counts};
 use super::services::Services;
@@ -89,6 +91,8 @@ fn watch(name: &str, mut command: Command, log: &Path, verbose: bool) -> Result<
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(errors)
+        // A group of its own, so that what the tests started can be ended too.
+        .process_group(0)
         .spawn()
         .with_context(|| format!("cannot run the tests of {name}"))?;
     let mut report = Report::default();
@@ -99,6 +103,7 @@ fn watch(name: &str, mut command: Command, log: &Path, verbose: bool) -> Result<
     let status = child
         .wait()
         .with_context(|| format!("cannot wait for {name}"))?;
+    interrupt::check()?;
     if hung {
         eprintln!(
             "    {name} did not end within {} minutes and was killed",
@@ -158,6 +163,14 @@ impl Report {
     }
 }
 
+/// Ends a program of tests and whatever it started.
+fn kill_group(child: &Child) -> Result<()> {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let group = group.context("a test program without a process id")?;
+    // The child has not been waited for, so its id cannot mean another one.
+    kill_process_group(group, Signal::KILL).context("cannot kill a test program")
+}
+
 /// Hands every line of the program's output to `each`; kills the program when
 /// it takes too long (and says so) or the user interrupts.
 fn read(
@@ -194,7 +207,7 @@ fn read(
         }
         if interrupt::requested() || started.elapsed() > LIMIT {
             hung = !interrupt::requested();
-            child.kill().context("cannot kill a test program")?;
+            kill_group(child)?;
             break;
         }
     }

@@ -61,3 +61,26 @@ fn the_section_on_failures_is_kept() {
     }
     assert!(report.failures.contains("why"), "{}", report.failures);
 }
+
+#[test]
+fn killing_a_program_of_tests_ends_what_it_started() {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "sleep 600 & echo $!; wait"])
+        .stdout(Stdio::piped())
+        .process_group(0);
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let grandchild = line.trim().parse().unwrap();
+    kill_group(&child).unwrap();
+    child.wait().unwrap();
+    crate::wait::until("the grandchild's end", Duration::from_secs(10), || {
+        Ok(crate::process::Identity::of(grandchild)?
+            .is_none()
+            .then_some(()))
+    })
+    .unwrap();
+}
