@@ -7,6 +7,7 @@
 //! - [`eventually`]: waiting for a condition instead of for a clock.
 //! - [`issuer`]: an identity provider of the test's own.
 //! - [`mcp`]: an MCP client that keeps the bytes.
+//! - [`organization`](mod@organization): an organization of a test's own on the cluster.
 //! - [`peers`]: real MCP servers and a real identity provider.
 //! - [`postgres`]: a database of the test's own on a real PostgreSQL.
 //! - [`program`]: the platform's programs as child processes.
@@ -21,6 +22,7 @@ pub mod cluster;
 pub mod eventually;
 pub mod issuer;
 pub mod mcp;
+pub mod organization;
 pub mod peers;
 pub mod postgres;
 pub mod program;

@@ -7,6 +7,5 @@ mod tier3_operator {
     mod guards;
     mod members;
     mod objects;
-    mod support;
     mod tenants;
 }

@@ -3,7 +3,7 @@
 use agentapi_e2e::eventually::eventually;
 use anyhow::{Result, ensure};
 
-use super::support::{Organization, expect_said};
+use agentapi_e2e::organization::{Organization, expect_said};
 
 #[tokio::test]
 async fn a_deleted_organization_takes_its_namespace_along_where_the_policy_says_so() -> Result<()> {

@@ -6,7 +6,7 @@ use agentapi_e2e::eventually::eventually;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::support::Organization;
+use agentapi_e2e::organization::Organization;
 
 #[tokio::test]
 async fn a_deleted_object_comes_back() -> Result<()> {

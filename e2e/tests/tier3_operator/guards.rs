@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::support::{Organization, expect_said};
+use agentapi_e2e::organization::{Organization, expect_said};
 
 const OPERATOR: &str = "--as=system:serviceaccount:agentapi-system:agentapi-operator";
 const OPERATOR_ONLY: &str = "made by the AgentAPI operator";

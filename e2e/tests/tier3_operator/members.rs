@@ -3,7 +3,7 @@
 use agentapi_e2e::eventually::eventually;
 use anyhow::{Result, ensure};
 
-use super::support::Organization;
+use agentapi_e2e::organization::Organization;
 
 const CLOCK: &str = "{remote: {url: 'https://clock.example.com/mcp'}}";
 const CLOCK_WITH_TOKEN: &str =

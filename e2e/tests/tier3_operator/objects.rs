@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::support::{Organization, expect_said};
+use agentapi_e2e::organization::{Organization, expect_said};
 
 #[tokio::test]
 async fn an_organization_gets_a_closed_namespace_with_quota_and_access() -> Result<()> {

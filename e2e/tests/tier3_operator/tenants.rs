@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::support::{Organization, expect_said};
+use agentapi_e2e::organization::{Organization, expect_said};
 
 const ALICE: &str = "--as=alice";
 

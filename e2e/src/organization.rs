@@ -1,29 +1,32 @@
-//! An organization of a test's own.
+//! An organization of a test's own on the cluster.
 
+use crate::cluster::Cluster;
+use crate::eventually::eventually;
 use agentapi_crds::tenant_config::TenantConfig;
-use agentapi_e2e::cluster::Cluster;
-use agentapi_e2e::eventually::eventually;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use uuid::Uuid;
 
 /// An administrator who is allowed to break what the admission policies protect.
-pub(crate) const BREAK_GLASS: [&str; 3] = [
+pub const BREAK_GLASS: [&str; 3] = [
     "--as=breaker",
     "--as-group=system:masters",
     "--as-group=agentapi:break-glass",
 ];
 
 /// An organization with a name that no other test has.
-pub(crate) struct Organization {
-    pub(crate) cluster: Cluster,
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+pub struct Organization {
+    /// The cluster, as its administrator.
+    pub cluster: Cluster,
+    /// `metadata.name`.
+    pub name: String,
+    /// The organization's own namespace.
+    pub namespace: String,
 }
 
 impl Organization {
     /// A name only; nothing is created.
-    pub(crate) fn unborn() -> Result<Self> {
+    pub fn unborn() -> Result<Self> {
         let name = format!("test-{}", &Uuid::new_v4().simple().to_string()[..12]);
         Ok(Self {
             cluster: Cluster::connect()?,
@@ -33,7 +36,7 @@ impl Organization {
     }
 
     /// An organization with that spec (YAML in flow style), ready.
-    pub(crate) async fn ready(spec: &str) -> Result<Self> {
+    pub async fn ready(spec: &str) -> Result<Self> {
         let organization = Self::unborn()?;
         organization.apply(spec).await?;
         organization.wait_for("Ready", "True").await?;
@@ -41,7 +44,7 @@ impl Organization {
     }
 
     /// Applies the organization with that spec.
-    pub(crate) async fn apply(&self, spec: &str) -> Result<()> {
+    pub async fn apply(&self, spec: &str) -> Result<()> {
         let manifest = format!(
             "apiVersion: agentapi.dev/v1alpha1\nkind: Organization\nmetadata: {{name: {}}}\nspec: {spec}\n",
             self.name
@@ -50,7 +53,7 @@ impl Organization {
     }
 
     /// Applies something to the organization's namespace.
-    pub(crate) async fn apply_inside(&self, kind: &str, name: &str, spec: &str) -> Result<()> {
+    pub async fn apply_inside(&self, kind: &str, name: &str, spec: &str) -> Result<()> {
         let manifest = format!(
             "apiVersion: agentapi.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {}}}\nspec: {spec}\n",
             self.namespace
@@ -59,7 +62,7 @@ impl Organization {
     }
 
     /// Creates a credential with the key `value`.
-    pub(crate) async fn create_secret(&self, name: &str) -> Result<()> {
+    pub async fn create_secret(&self, name: &str) -> Result<()> {
         let manifest = format!(
             "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {}, labels: {{agentapi.dev/use: credential}}}}\nstringData: {{value: secret}}\n",
             self.namespace
@@ -68,7 +71,7 @@ impl Organization {
     }
 
     /// Waits until a condition of the organization has a status.
-    pub(crate) async fn wait_for(&self, condition: &str, status: &str) -> Result<()> {
+    pub async fn wait_for(&self, condition: &str, status: &str) -> Result<()> {
         let object = ["organization", self.name.as_str()];
         self.cluster
             .wait_for_condition(&object, condition, status)
@@ -76,7 +79,7 @@ impl Organization {
     }
 
     /// Waits until a condition of a resource in the namespace has a status and a reason.
-    pub(crate) async fn wait_for_reason(
+    pub async fn wait_for_reason(
         &self,
         object: &[&str],
         condition: &str,
@@ -98,12 +101,12 @@ impl Organization {
     }
 
     /// An object of the namespace.
-    pub(crate) async fn object(&self, kind: &str, name: &str) -> Result<Value> {
+    pub async fn object(&self, kind: &str, name: &str) -> Result<Value> {
         self.cluster.get(&[kind, name, "-n", &self.namespace]).await
     }
 
     /// Names of all objects of a kind in the namespace.
-    pub(crate) async fn names(&self, kind: &str) -> Result<Vec<String>> {
+    pub async fn names(&self, kind: &str) -> Result<Vec<String>> {
         let list = self.cluster.get(&[kind, "-n", &self.namespace]).await?;
         let items = list["items"]
             .as_array()
@@ -113,7 +116,7 @@ impl Organization {
     }
 
     /// The document that the gateway is given, verified.
-    pub(crate) async fn document(&self) -> Result<TenantConfig> {
+    pub async fn document(&self) -> Result<TenantConfig> {
         let map = self
             .cluster
             .get(&[
@@ -130,7 +133,7 @@ impl Organization {
     }
 
     /// Names of the servers in the document.
-    pub(crate) async fn served(&self) -> Result<Vec<String>> {
+    pub async fn served(&self) -> Result<Vec<String>> {
         let document = self.document().await?;
         Ok(document
             .servers
@@ -140,7 +143,7 @@ impl Organization {
     }
 
     /// Waits until the document has exactly these servers.
-    pub(crate) async fn wait_for_servers(&self, expected: &[&str]) -> Result<()> {
+    pub async fn wait_for_servers(&self, expected: &[&str]) -> Result<()> {
         eventually(&format!("{} serves {expected:?}", self.name), async || {
             let served = self.served().await?;
             ensure!(served == expected, "it serves {served:?}");
@@ -150,7 +153,7 @@ impl Organization {
     }
 
     /// Runs kubectl and returns what it complained; fails if it succeeds.
-    pub(crate) async fn refused(&self, arguments: &[&str], input: &str) -> Result<String> {
+    pub async fn refused(&self, arguments: &[&str], input: &str) -> Result<String> {
         match self.cluster.kubectl(arguments, input).await {
             Ok(printed) => bail!("kubectl {} was allowed: {printed}", arguments.join(" ")),
             Err(error) => Ok(format!("{error:#}")),
@@ -158,7 +161,7 @@ impl Organization {
     }
 
     /// Runs kubectl in the namespace past the admission policies.
-    pub(crate) async fn break_glass(&self, arguments: &[&str]) -> Result<String> {
+    pub async fn break_glass(&self, arguments: &[&str]) -> Result<String> {
         let place = ["-n", self.namespace.as_str()];
         self.cluster
             .kubectl(&[&BREAK_GLASS[..], &place[..], arguments].concat(), "")
@@ -166,7 +169,7 @@ impl Organization {
     }
 
     /// Deletes the organization without waiting.
-    pub(crate) async fn delete(&self) -> Result<()> {
+    pub async fn delete(&self) -> Result<()> {
         self.cluster
             .kubectl(&["delete", "organization", &self.name, "--wait=false"], "")
             .await
@@ -174,7 +177,7 @@ impl Organization {
     }
 
     /// Waits until the organization is gone.
-    pub(crate) async fn wait_until_gone(&self) -> Result<()> {
+    pub async fn wait_until_gone(&self) -> Result<()> {
         eventually(&format!("organization {} is gone", self.name), async || {
             ensure!(
                 !self.exists("organization", &self.name, None).await?,
@@ -186,12 +189,7 @@ impl Organization {
     }
 
     /// Whether an object is there.
-    pub(crate) async fn exists(
-        &self,
-        kind: &str,
-        name: &str,
-        namespace: Option<&str>,
-    ) -> Result<bool> {
+    pub async fn exists(&self, kind: &str, name: &str, namespace: Option<&str>) -> Result<bool> {
         let mut arguments = vec!["get", kind, name, "--ignore-not-found", "-o", "name"];
         arguments.extend(namespace.iter().flat_map(|namespace| ["-n", namespace]));
         Ok(!self
@@ -203,7 +201,7 @@ impl Organization {
     }
 
     /// Takes the organization and everything in it away.
-    pub(crate) async fn clean_up(self) -> Result<()> {
+    pub async fn clean_up(self) -> Result<()> {
         let patch = r#"{"spec":{"deletionPolicy":"Delete"}}"#;
         let arguments = [
             "patch",
@@ -219,14 +217,14 @@ impl Organization {
 }
 
 /// Reason of a condition of an object.
-pub(crate) fn reason_of<'a>(object: &'a Value, condition: &str) -> Option<&'a str> {
+pub fn reason_of<'a>(object: &'a Value, condition: &str) -> Option<&'a str> {
     let conditions = object["status"]["conditions"].as_array()?;
     let found = conditions.iter().find(|found| found["type"] == condition)?;
     found["reason"].as_str()
 }
 
 /// Fails with what was said unless it contains `expected`.
-pub(crate) fn expect_said(said: &str, expected: &str) -> Result<()> {
+pub fn expect_said(said: &str, expected: &str) -> Result<()> {
     ensure!(said.contains(expected), "expected `{expected}` in: {said}");
     Ok(())
 }
