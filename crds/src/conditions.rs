@@ -16,6 +16,8 @@ pub mod types {
     pub const STALLED: &str = "Stalled";
     /// Declared egress holds for workloads too. False where it names hosts, which NetworkPolicy cannot express.
     pub const EGRESS_ENFORCED: &str = "EgressEnforced";
+    /// Whether this version acts on all fields that are set. Absent while it does.
+    pub const SUPPORTED: &str = "Supported";
     /// Deletion waits for something that the message names.
     pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 }

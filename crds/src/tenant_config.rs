@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use crate::mcp_server::{CredentialScope, PolicyMode, RemoteTransport};
+pub use crate::organization::AuditDurability;
+pub use crate::prompt_policy::{InjectionRule, Merge, SanitizeMode};
+
 /// Version of the document that this build writes.
 pub const SCHEMA_VERSION: u32 = 1;
 /// Oldest reader that understands what this build writes.
@@ -247,16 +251,6 @@ pub struct AuditConfig {
     pub durability: AuditDurability,
 }
 
-/// When a call may be acknowledged with respect to its audit record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum AuditDurability {
-    /// Intent committed before the act, outcome before the reply.
-    Synchronous,
-    /// Tool and model calls may be recorded shortly after the reply.
-    Buffered,
-}
-
 /// One MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -322,15 +316,6 @@ pub enum ProcessValue {
     Secret(SecretReference),
 }
 
-/// Wire protocol of a remote server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RemoteTransport {
-    /// MCP Streamable HTTP (2025-03-26 and later).
-    StreamableHttp,
-    /// HTTP with server-sent events (2024-11-05).
-    Sse,
-}
-
 /// One header that carries a credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -355,15 +340,6 @@ pub struct SecretReference {
     pub key: String,
     /// Version that was validated; a newer one is another document revision.
     pub resource_version: String,
-}
-
-/// Whose credentials are sent to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CredentialScope {
-    /// One credential for the whole organization.
-    Organization,
-    /// Each user's own.
-    User,
 }
 
 /// Which tools of a server are offered, and under which names.
@@ -415,7 +391,7 @@ pub struct PromptConfig {
     /// Values under `vars` in the template.
     pub variables: BTreeMap<String, String>,
     /// How the text joins what is above it.
-    pub merge: PromptMerge,
+    pub merge: Merge,
     /// Lower levels may not replace the text.
     pub locked: bool,
     /// How rendered values are checked.
@@ -438,49 +414,18 @@ pub struct PromptMatch {
     pub users: Vec<String>,
 }
 
-/// How a text joins the texts of the levels above it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PromptMerge {
-    /// After what is there.
-    Append,
-    /// Before what is there.
-    Prepend,
-    /// Instead of what is there, unless that is locked.
-    Replace,
-}
-
-/// Whether a policy takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PolicyMode {
-    /// Takes effect.
-    Enforce,
-    /// Reports what it would do.
-    Shadow,
-}
-
 /// How text is checked for injection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SanitizeConfig {
     /// What happens on a finding.
     pub mode: SanitizeMode,
-    /// Names of the built-in rules that are on.
-    pub rules: Vec<String>,
+    /// Built-in rules that are on.
+    pub rules: Vec<InjectionRule>,
     /// Further regular expressions that count as findings.
     pub patterns: Vec<String>,
     /// Longest text, in characters.
     pub max_length: u32,
-}
-
-/// What happens when a check finds something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SanitizeMode {
-    /// The composition is refused.
-    Block,
-    /// The finding is removed.
-    Redact,
-    /// The finding is reported only.
-    Report,
 }
 
 #[cfg(test)]

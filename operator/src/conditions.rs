@@ -8,9 +8,6 @@ use k8s_openapi::jiff::Timestamp;
 /// Longest message that the schema takes.
 const MAX_MESSAGE_CHARACTERS: usize = 32_768;
 
-/// Condition type of fields that this version acts on or not. Absent while none is unsupported.
-pub(crate) const SUPPORTED: &str = "Supported";
-
 /// One condition as it should be now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Assertion {

@@ -15,7 +15,7 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub egress: Vec<EgressRule>,
-    /// Namespaces whose pods may connect to the organization's workloads, besides its own and the gateway.
+    /// Namespaces whose pods may connect to the organization's workloads, besides the gateway's. Pods of the organization's own namespace reach each other only when it is selected here too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub allow_from: Vec<NamespaceSelector>,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentapi_crds::tenant_config::{
-    PolicyMode, PromptConfig, PromptLevel, PromptMerge, ServerTarget,
-};
+use agentapi_crds::tenant_config::{Merge, PolicyMode, PromptConfig, PromptLevel, ServerTarget};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -366,7 +364,7 @@ async fn an_agent_session_gives_its_prompt_as_instructions_to_its_user_alone() {
         r#match: Default::default(),
         template: "Serve {{ user }} in {{ workspace }}.".into(),
         variables: Default::default(),
-        merge: PromptMerge::Append,
+        merge: Merge::Append,
         locked: false,
         sanitize: serde_json::from_value(json!({
             "mode": "Report", "rules": [], "patterns": [], "maxLength": 1000

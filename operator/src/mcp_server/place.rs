@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use agentapi_crds::McpServer;
-use agentapi_crds::mcp_server::{
-    ContainerTarget, RemoteTarget, RemoteTransport, StdioEnv, StdioTarget,
-};
-use agentapi_crds::tenant_config::{self as document, ProcessValue, ServerTarget};
+use agentapi_crds::mcp_server::{ContainerTarget, RemoteTarget, StdioEnv, StdioTarget};
+use agentapi_crds::tenant_config::{ProcessValue, ServerTarget};
 use url::Url;
 
 use super::credentials::{self, Destination};
@@ -75,10 +73,7 @@ fn place_remote(remote: &RemoteTarget) -> Result<Placed, Problem> {
         host: host.to_owned(),
         target: ServerTarget::Remote {
             url: remote.url.clone(),
-            transport: match remote.transport {
-                RemoteTransport::StreamableHttp => document::RemoteTransport::StreamableHttp,
-                RemoteTransport::Sse => document::RemoteTransport::Sse,
-            },
+            transport: remote.transport,
             ca_bundle: remote.ca_bundle.clone(),
         },
         workload: None,

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::assess::Assessment;
 use super::validate::ValidatedOrganization;
 use crate::apply::WriteError;
-use crate::conditions::{Assertion, Progress, SUPPORTED, conditions};
+use crate::conditions::{Assertion, Progress, conditions};
 use crate::problem::{Problem, summary};
 
 /// The status after objects were applied, or after applying them failed.
@@ -153,7 +153,7 @@ fn supported(organization: &ValidatedOrganization) -> Option<Assertion> {
     let fields = organization.unsupported.join(", ");
     (!fields.is_empty()).then(|| {
         let message = format!("not supported yet and without effect: {fields}");
-        Assertion::is_false(SUPPORTED, reasons::NOT_SUPPORTED, message)
+        Assertion::is_false(types::SUPPORTED, reasons::NOT_SUPPORTED, message)
     })
 }
 

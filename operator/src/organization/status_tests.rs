@@ -4,7 +4,6 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{deleting, status};
 use crate::apply::WriteError;
-use crate::conditions::SUPPORTED;
 use crate::fixtures::{organization, remote, server, settings};
 use crate::inputs::Secrets;
 use crate::organization::{View, assess};
@@ -136,14 +135,14 @@ fn egress_by_range_is_enforced() {
 fn fields_without_effect_are_told() {
     let status = told("userServers: true", &[], Ok(()));
     assert_eq!(
-        condition(&status, SUPPORTED),
+        condition(&status, types::SUPPORTED),
         expected("False", reasons::NOT_SUPPORTED)
     );
 }
 
 #[test]
 fn nothing_is_told_about_support_while_all_is_supported() {
-    assert_eq!(condition(&told("", &[], Ok(())), SUPPORTED), None);
+    assert_eq!(condition(&told("", &[], Ok(())), types::SUPPORTED), None);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agentapi_crds::prompt_policy::{InjectionRule, Match, Merge, SanitizeMode};
+use agentapi_crds::prompt_policy::Match;
 use agentapi_crds::tenant_config as document;
-use agentapi_crds::{PromptPolicy, PromptPolicySpec, mcp_server};
+use agentapi_crds::{PromptPolicy, PromptPolicySpec};
 use globset::Glob;
 use minijinja::Environment;
 use regex::Regex;
@@ -163,31 +163,16 @@ fn resolve(
         },
         template: spec.template.clone(),
         variables,
-        merge: match spec.merge {
-            Merge::Append => document::PromptMerge::Append,
-            Merge::Prepend => document::PromptMerge::Prepend,
-            Merge::Replace => document::PromptMerge::Replace,
-        },
+        merge: spec.merge,
         locked: spec.locked,
         sanitize: document::SanitizeConfig {
-            mode: match spec.sanitize.mode {
-                SanitizeMode::Block => document::SanitizeMode::Block,
-                SanitizeMode::Redact => document::SanitizeMode::Redact,
-                SanitizeMode::Report => document::SanitizeMode::Report,
-            },
-            rules: spec.sanitize.rules.iter().copied().map(rule_name).collect(),
+            mode: spec.sanitize.mode,
+            rules: spec.sanitize.rules.clone(),
             patterns: spec.sanitize.patterns.clone(),
             max_length: spec.sanitize.max_length,
         },
-        mode: match spec.mode {
-            mcp_server::PolicyMode::Enforce => document::PolicyMode::Enforce,
-            mcp_server::PolicyMode::Shadow => document::PolicyMode::Shadow,
-        },
+        mode: spec.mode,
     }
-}
-
-fn rule_name(rule: InjectionRule) -> String {
-    rule.name().to_owned()
 }
 
 #[cfg(test)]

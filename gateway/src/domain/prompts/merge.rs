@@ -1,6 +1,6 @@
 //! How the texts of several policies become one.
 
-use agentapi_crds::tenant_config::{PolicyMode, PromptMerge};
+use agentapi_crds::tenant_config::{Merge, PolicyMode};
 
 use super::{Composition, Part};
 
@@ -23,9 +23,9 @@ pub(super) fn join(mut contributions: Vec<Contribution>) -> Composition {
             continue;
         }
         match part.merge {
-            PromptMerge::Append => order.push(index),
-            PromptMerge::Prepend => order.insert(0, index),
-            PromptMerge::Replace => {
+            Merge::Append => order.push(index),
+            Merge::Prepend => order.insert(0, index),
+            Merge::Replace => {
                 let replaced_by = part.policy.clone();
                 let (kept, replaced): (Vec<_>, Vec<_>) = order
                     .into_iter()

@@ -9,7 +9,7 @@ mod policy;
 mod rules;
 mod text;
 
-use agentapi_crds::tenant_config::{PolicyMode, PromptConfig, PromptLevel, PromptMerge};
+use agentapi_crds::tenant_config::{Merge, PolicyMode, PromptConfig, PromptLevel};
 use serde::Serialize;
 
 use self::merge::Contribution;
@@ -54,7 +54,7 @@ pub struct Part {
     pub level: PromptLevel,
     /// How its text joins what is above it.
     #[schema(value_type = String, example = "Append")]
-    pub merge: PromptMerge,
+    pub merge: Merge,
     /// Order within the level; higher first.
     pub priority: i32,
     /// Whether the policy takes effect or only reports.
@@ -110,14 +110,6 @@ pub enum PromptsError {
         policy: String,
         /// What is wrong.
         source: Box<regex::Error>,
-    },
-    /// A rule that this build does not have.
-    #[error("sanitize.rules of prompt policy {policy}: there is no built-in rule {rule}")]
-    UnknownRule {
-        /// Name of the policy.
-        policy: String,
-        /// The unknown name.
-        rule: String,
     },
     /// A built-in rule is not a valid expression: a defect of this program.
     #[error("the built-in injection rules cannot be compiled")]

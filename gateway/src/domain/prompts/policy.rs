@@ -37,19 +37,13 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn compile(config: &PromptConfig) -> Result<Self, PromptsError> {
-        let rules = config.sanitize.rules.iter().map(|name| {
-            rules::by_name(name).ok_or_else(|| PromptsError::UnknownRule {
-                policy: config.name.clone(),
-                rule: name.clone(),
-            })
-        });
+        let rules = &config.sanitize.rules;
         let patterns = config.sanitize.patterns.iter().map(|source| {
             rules::expression(source).map_err(|source| PromptsError::Pattern {
                 policy: config.name.clone(),
                 source: Box::new(source),
             })
         });
-        let rules: Vec<InjectionRule> = rules.collect::<Result<_, _>>()?;
         let all = rules::detectors()?.iter();
         Ok(Self {
             selector: Selector::compile(config)?,

@@ -94,13 +94,6 @@ pub(super) fn detectors() -> Result<&'static [Detector], regex::Error> {
     DETECTORS.as_deref().map_err(Clone::clone)
 }
 
-/// The rule of a name, as resources and documents write it.
-pub(super) fn by_name(name: &str) -> Option<InjectionRule> {
-    InjectionRule::ALL
-        .into_iter()
-        .find(|rule| rule.name() == name)
-}
-
 /// Largest compiled form of one expression, in bytes: tenants write some of them.
 const EXPRESSION_SIZE: usize = 1 << 20;
 
