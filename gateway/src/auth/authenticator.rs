@@ -90,11 +90,7 @@ impl Authenticator {
             jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(malformed)?;
         let (tenant, issuer) = self.chosen(&claims)?;
         let identity = issuer.verify(token, &header).await?;
-        let caller = Caller {
-            tenant,
-            user: identity.user.into(),
-            roles: identity.roles.into(),
-        };
+        let caller = Caller::new(tenant, identity.user.into(), identity.roles.into());
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

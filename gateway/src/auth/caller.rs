@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::access::{Right, Rights};
 use crate::store::TenantId;
 use crate::tenants::Tenant;
 
@@ -13,18 +14,31 @@ pub struct Caller {
     pub tenant: Arc<Tenant>,
     /// The user's id in the organization.
     pub user: Arc<str>,
-    /// Roles from the token; `admin` and `user` are the platform's own.
+    /// Roles from the token: the platform's own, and what policies may name.
     pub roles: Arc<[String]>,
+    /// What the caller may do.
+    rights: Rights,
 }
 
 impl Caller {
+    /// A caller with all the rights of its roles.
+    pub fn new(tenant: Arc<Tenant>, user: Arc<str>, roles: Arc<[String]>) -> Self {
+        let rights = Rights::of_roles(&roles);
+        Self {
+            tenant,
+            user,
+            roles,
+            rights,
+        }
+    }
+
     /// What every store call takes.
     pub fn tenant_id(&self) -> TenantId {
         self.tenant.id
     }
 
-    /// Whether the caller has a role.
-    pub fn has_role(&self, role: &str) -> bool {
-        self.roles.iter().any(|held| held == role)
+    /// Whether the caller holds a right.
+    pub fn may(&self, right: Right) -> bool {
+        self.rights.contain(right)
     }
 }

@@ -1,5 +1,6 @@
 //! Pure rules: no axum, sqlx or redis, no clock and no network.
 
+pub mod access;
 pub mod audit;
 pub mod mcp;
 pub mod prompts;

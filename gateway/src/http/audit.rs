@@ -4,32 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::denied::require_role;
 use super::page::{List, PageQuery, Parameters};
 use super::problem::ProblemDocument;
-use super::{AppState, Problem, RequestContext};
+use super::{AppState, Problem};
 use crate::audit;
 use crate::auth::Caller;
 use crate::domain::audit::Record;
 use crate::store::AuditFilter;
 
-/// Role that may read its organization's record.
-const READER: &str = "admin";
-
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(verify))
-}
-
 /// One record, without the key of its commitments.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct RecordDocument {
+pub(super) struct RecordDocument {
     id: Uuid,
     /// Writer epoch whose chain it belongs to.
     writer: Uuid,
@@ -62,7 +50,7 @@ struct RecordDocument {
 /// Which records are wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct RecordQuery {
+pub(super) struct RecordQuery {
     /// Exact action, for example `tool.call`.
     action: Option<String>,
     /// Exact user.
@@ -83,7 +71,7 @@ struct RecordQuery {
 /// What a verification found.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct VerificationDocument {
+pub(super) struct VerificationDocument {
     /// Chains read, one for each writer epoch.
     writers: usize,
     /// Records read.
@@ -95,7 +83,7 @@ struct VerificationDocument {
 /// One thing wrong in a chain.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ProblemInChain {
+pub(super) struct ProblemInChain {
     writer: Uuid,
     sequence: u64,
     what: String,
@@ -109,13 +97,11 @@ struct ProblemInChain {
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn list(
+pub(super) async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    context: RequestContext,
     Parameters(query): Parameters<RecordQuery>,
 ) -> Result<Json<List<RecordDocument>>, Problem> {
-    require_role(&state, &caller, &context, READER, "audit").await?;
     let page = PageQuery::new(query.limit, query.cursor).page()?;
     let filter = AuditFilter {
         action: query.action,
@@ -138,12 +124,10 @@ async fn list(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn verify(
+pub(super) async fn verify(
     State(state): State<AppState>,
     caller: Caller,
-    context: RequestContext,
 ) -> Result<Json<VerificationDocument>, Problem> {
-    require_role(&state, &caller, &context, READER, "audit/verify").await?;
     let found = audit::verify(&*state.store, caller.tenant_id()).await?;
     let problem = |problem: &crate::domain::audit::Problem| ProblemInChain {
         writer: problem.writer,

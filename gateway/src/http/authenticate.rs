@@ -12,9 +12,10 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
-use super::denied::denied;
+use super::denied::{denied, require};
 use super::{AppState, ErrorCode, Problem, address, request_id};
 use crate::auth::{AuthError, Caller, bearer};
+use crate::domain::access::Right;
 use crate::domain::audit::Context;
 use crate::limits::Decision;
 
@@ -25,33 +26,38 @@ const MAX_USER_AGENT: usize = 256;
 #[derive(Clone, Debug)]
 pub struct RequestContext(pub Arc<Context>);
 
-/// Lets a request on whose caller is known and does not ask too often, for as
-/// long as an answer that does not stream may take.
-pub(super) async fn api(
-    state: State<AppState>,
+/// What stands before one route.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) state: AppState,
+    pub(super) right: Right,
+    pub(super) class: RequestClass,
+}
+
+/// Lets a request on whose caller is known, does not ask too often, and holds
+/// the right that the route needs.
+pub(super) async fn admit(
+    State(gate): State<Gate>,
     path: RawPathParams,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let limit = state.request_timeout;
-    let answer = admit(RequestClass::Api, state, path, request, next);
+    let answer = pass(&gate, path, request, next);
+    // Messages of MCP may stream, so each has a deadline of its own.
+    if gate.class == RequestClass::Mcp {
+        return answer.await;
+    }
+    let limit = gate.state.request_timeout;
     let in_time = tokio::time::timeout(limit, answer).await;
     in_time.unwrap_or_else(|_| Err(too_slow(limit)))
 }
 
-/// As [`api`], counted with MCP messages. They may stream, so each has a deadline of its own.
-pub(super) async fn mcp(
-    state: State<AppState>,
-    path: RawPathParams,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    admit(RequestClass::Mcp, state, path, request, next).await
-}
-
-async fn admit(
-    class: RequestClass,
-    State(state): State<AppState>,
+async fn pass(
+    Gate {
+        state,
+        right,
+        class,
+    }: &Gate,
     path: RawPathParams,
     mut request: Request,
     next: Next,
@@ -60,13 +66,15 @@ async fn admit(
         .iter()
         .find(|(name, _)| *name == "organization")
         .map(|(_, value)| value.to_owned());
-    let origin = Origin::of(&state, &request);
-    let caller = match authenticate(&state, request.headers(), organization.as_deref()).await {
+    let origin = Origin::of(state, &request);
+    let caller = match authenticate(state, request.headers(), organization.as_deref()).await {
         Ok(caller) => caller,
-        Err(error) => return Err(refused(&state, class, &origin, error, organization).await),
+        Err(error) => return Err(refused(state, *class, &origin, error, organization).await),
     };
-    let decision = within_rate(&state, &caller, class).await?;
-    request.extensions_mut().insert(origin.context(&caller));
+    let decision = within_rate(state, &caller, *class).await?;
+    let context = origin.context(&caller);
+    require(state, &caller, &context, *right, origin.resource()).await?;
+    request.extensions_mut().insert(context);
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     for (name, value) in rate_headers(&decision) {
@@ -228,6 +236,11 @@ impl Origin {
                 .unwrap_or_default(),
             user_agent: agent.chars().take(MAX_USER_AGENT).collect(),
         }
+    }
+
+    /// As records name it.
+    fn resource(&self) -> &str {
+        self.path.strip_prefix("/v1/").unwrap_or(&self.path)
     }
 
     fn context(&self, caller: &Caller) -> RequestContext {

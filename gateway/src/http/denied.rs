@@ -2,6 +2,7 @@
 
 use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::Caller;
+use crate::domain::access::Right;
 use crate::domain::audit::{Action, Outcome};
 
 /// Records that a caller was refused something, and only then says so.
@@ -26,17 +27,26 @@ pub(super) async fn denied(
     }
 }
 
-/// Lets a caller on who holds a role.
-pub(super) async fn require_role(
+/// Lets a caller on who holds a right.
+pub(super) async fn require(
     state: &AppState,
     caller: &Caller,
     context: &RequestContext,
-    role: &str,
+    right: Right,
     resource: &str,
 ) -> Result<(), Problem> {
-    if caller.has_role(role) {
+    if caller.may(right) {
         return Ok(());
     }
-    let problem = Problem::new(ErrorCode::Forbidden, format!("the role {role} is needed"));
+    let problem = Problem::new(ErrorCode::Forbidden, lacking(right));
     Err(denied(state, caller, context, resource, problem).await)
+}
+
+/// What would help.
+fn lacking(right: Right) -> String {
+    let roles: Vec<&str> = right.held_by().iter().map(|role| role.name()).collect();
+    format!(
+        "the right {right} is needed: the roles that hold it are {}",
+        roles.join(", ")
+    )
 }

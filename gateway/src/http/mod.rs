@@ -1,7 +1,7 @@
 //! The HTTP surface: router, middleware, thin handlers, problem documents.
 //!
 //! A handler extracts, makes one domain call, and responds. Who may reach it is
-//! decided before, by the group of routes it stands in.
+//! decided before, by its row in the table of [`routes`].
 
 mod address;
 mod audit;
@@ -14,6 +14,7 @@ mod page;
 mod problem;
 pub(crate) mod prompts;
 mod request_id;
+mod routes;
 mod sessions;
 mod state;
 mod well_known;
@@ -24,60 +25,90 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::MethodRouter;
 use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::mcp;
+use self::authenticate::Gate;
+use self::routes::{Access, Endpoint, Handler, TABLE};
 use crate::telemetry::Metrics;
 
 pub use authenticate::RequestContext;
 pub use openapi::openapi;
 pub use problem::{ErrorCode, Problem, ProblemDocument};
 pub use request_id::current as current_request_id;
+pub use routes::MisdescribedRoute;
 pub use state::{AppState, Services};
 
 /// The public surface.
-pub fn router(state: AppState) -> Router {
-    let api = api_routes()
-        .split_for_parts()
-        .0
-        .layer(from_fn_with_state(state.clone(), authenticate::api));
-    let mcp = mcp::routes().layer(from_fn_with_state(state.clone(), authenticate::mcp));
-    let public = public_routes()
-        .split_for_parts()
-        .0
-        .route("/openapi.json", get(document));
+///
+/// # Errors
+/// When a handler is described as another route than its row says.
+pub fn router(state: AppState) -> Result<Router, MisdescribedRoute> {
+    let mut served = Router::new();
+    for endpoint in &TABLE {
+        served = served.route(endpoint.path, guarded(endpoint, &state)?);
+    }
     // Outermost last: every answer has a request id, also one that a panic made.
-    Router::new()
-        .merge(api)
-        .merge(mcp)
-        .merge(public)
+    Ok(served
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(state.body_limit))
         .layer(CatchPanicLayer::custom(panicked(state.metrics.clone())))
         .layer(from_fn_with_state(state.clone(), observe::middleware))
         .layer(from_fn(request_id::middleware))
-        .with_state(state)
+        .with_state(state))
 }
 
-/// Routes for callers.
-fn api_routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .merge(sessions::routes())
-        .merge(prompts::routes())
-        .merge(audit::routes())
+/// The handler of a route, behind what its row says who may reach it.
+fn guarded(
+    endpoint: &Endpoint,
+    state: &AppState,
+) -> Result<MethodRouter<AppState>, MisdescribedRoute> {
+    let handler = endpoint.handler()?;
+    let Access::Needs(right, class) = endpoint.access else {
+        return Ok(handler);
+    };
+    let gate = Gate {
+        state: state.clone(),
+        right,
+        class,
+    };
+    Ok(handler.route_layer(from_fn_with_state(gate, authenticate::admit)))
 }
 
-/// Routes for everybody.
-fn public_routes() -> OpenApiRouter<AppState> {
-    well_known::routes()
-}
-
+/// The documented routes, each with the right that it needs.
 fn documented_routes() -> OpenApiRouter<AppState> {
-    api_routes().merge(public_routes())
+    TABLE.iter().fold(OpenApiRouter::new(), |router, endpoint| {
+        let Handler::Documented(handler) = endpoint.handler else {
+            return router;
+        };
+        let mut described = handler();
+        if let Access::Needs(right, _) = endpoint.access {
+            let needed = SecurityRequirement::new("bearer", [right.name()]);
+            for item in described.1.paths.values_mut() {
+                for operation in operations(item) {
+                    operation.security = Some(vec![needed.clone()]);
+                }
+            }
+        }
+        router.routes(described)
+    })
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        put,
+        post,
+        delete,
+        patch,
+        ..
+    } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
 }
 
 async fn document() -> axum::Json<utoipa::openapi::OpenApi> {
@@ -107,6 +138,7 @@ fn panicked(metrics: Metrics) -> impl Fn(Box<dyn Any + Send>) -> Response + Clon
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::routing::get;
     use http::{Request, StatusCode};
     use http_body_util::BodyExt;
     use tower::ServiceExt;

@@ -1,5 +1,6 @@
 //! The OpenAPI document, made from the routes.
 
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Info, License, OpenApi, OpenApiBuilder};
 
 use super::documented_routes;
@@ -9,6 +10,9 @@ pub fn openapi() -> OpenApi {
     let mut document = documented_routes().split_for_parts().1;
     document.merge(OpenApiBuilder::new().info(info()).build());
     document.info = info();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", bearer);
     document
 }
 

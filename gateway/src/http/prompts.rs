@@ -3,8 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::body::JsonBody;
 use super::problem::ProblemDocument;
@@ -12,14 +10,10 @@ use super::{AppState, Problem};
 use crate::auth::Caller;
 use crate::domain::prompts::{Composition, Variables};
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(preview))
-}
-
 /// What the prompt is composed for.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Preview {
+pub(super) struct Preview {
     /// Name of the agent.
     agent: Option<String>,
     /// Name of the model.
@@ -36,7 +30,7 @@ struct Preview {
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn preview(
+pub(super) async fn preview(
     State(_): State<AppState>,
     caller: Caller,
     JsonBody(body): JsonBody<Preview>,

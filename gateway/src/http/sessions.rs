@@ -8,8 +8,6 @@ use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::body::JsonBody;
@@ -26,16 +24,10 @@ const MAX_WORKSPACE: usize = 128;
 /// Largest metadata, in bytes of JSON.
 const MAX_METADATA: usize = 16 * 1024;
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(read, update, end))
-}
-
 /// An agent session.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SessionDocument {
+pub(super) struct SessionDocument {
     id: Uuid,
     organization: String,
     user: String,
@@ -55,7 +47,7 @@ struct SessionDocument {
 /// What a session is created from.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CreateSession {
+pub(super) struct CreateSession {
     /// Unit of isolation below the user; `default` if absent.
     #[schema(max_length = 128)]
     workspace: Option<String>,
@@ -67,7 +59,7 @@ struct CreateSession {
 /// What of a session can be changed.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct UpdateSession {
+pub(super) struct UpdateSession {
     /// Replaces the metadata.
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
@@ -81,7 +73,7 @@ struct UpdateSession {
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn create(
+pub(super) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     RequestContext(context): RequestContext,
@@ -126,7 +118,7 @@ async fn create(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn list(
+pub(super) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Parameters(query): Parameters<PageQuery>,
@@ -148,7 +140,7 @@ async fn list(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn read(
+pub(super) async fn read(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
@@ -169,7 +161,7 @@ async fn read(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn update(
+pub(super) async fn update(
     State(state): State<AppState>,
     caller: Caller,
     RequestContext(context): RequestContext,
@@ -208,7 +200,7 @@ async fn update(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-async fn end(
+pub(super) async fn end(
     State(state): State<AppState>,
     caller: Caller,
     RequestContext(context): RequestContext,

@@ -3,21 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::problem::ProblemDocument;
 use super::{AppState, Problem};
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(organization))
-        .routes(routes!(server))
-}
-
 /// Metadata of a protected resource (RFC 9728, section 2).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct ResourceMetadata {
+pub(super) struct ResourceMetadata {
     /// The resource's identifier.
     resource: String,
     /// Issuers of the organization, and of no other.
@@ -32,7 +24,7 @@ struct ResourceMetadata {
     params(("organization" = String, Path)),
     responses((status = 200, body = ResourceMetadata), (status = "4XX", body = ProblemDocument))
 )]
-async fn organization(
+pub(super) async fn organization(
     State(state): State<AppState>,
     Path(organization): Path<String>,
 ) -> Result<Json<ResourceMetadata>, Problem> {
@@ -45,7 +37,7 @@ async fn organization(
     params(("organization" = String, Path), ("server" = String, Path)),
     responses((status = 200, body = ResourceMetadata), (status = "4XX", body = ProblemDocument))
 )]
-async fn server(
+pub(super) async fn server(
     State(state): State<AppState>,
     Path((organization, server)): Path<(String, String)>,
 ) -> Result<Json<ResourceMetadata>, Problem> {

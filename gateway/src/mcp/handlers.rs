@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{MethodFilter, MethodRouter, on};
 use http::StatusCode;
 
 use super::live::Live;
@@ -19,15 +18,19 @@ use crate::domain::audit::{Action, Context, Outcome};
 use crate::domain::mcp::{Envelope, Kind};
 use crate::http::{AppState, ErrorCode, Problem, RequestContext};
 
-/// The MCP endpoints; they must stand behind the middleware that authenticates.
-pub(crate) fn routes() -> Router<AppState> {
-    let endpoint = || post(message).delete(end).get(no_stream);
-    Router::new()
-        .route("/mcp", endpoint())
-        .route("/mcp/{server}", endpoint())
-        .route("/o/{organization}/mcp", endpoint())
-        .route("/o/{organization}/mcp/{server}", endpoint())
-        .route("/v1/sessions/{id}/mcp", endpoint())
+/// `POST`: one message.
+pub(crate) fn receive(method: MethodFilter) -> MethodRouter<AppState> {
+    on(method, message)
+}
+
+/// `DELETE`: ends an MCP session.
+pub(crate) fn disconnect(method: MethodFilter) -> MethodRouter<AppState> {
+    on(method, end)
+}
+
+/// `GET`: would be a stream of the server's own messages.
+pub(crate) fn listen(method: MethodFilter) -> MethodRouter<AppState> {
+    on(method, no_stream)
 }
 
 /// Who asks, and what serving it takes.

@@ -12,7 +12,7 @@
 mod connect;
 mod errors;
 mod federated;
-mod handlers;
+pub(crate) mod handlers;
 mod lists;
 mod live;
 mod relay;
@@ -22,8 +22,6 @@ mod scope;
 mod single;
 
 use std::sync::Arc;
-
-pub(crate) use handlers::routes;
 
 use crate::store::Store;
 use lists::Lists;

@@ -106,14 +106,14 @@ impl Gateway {
         };
         let (recorder, grace) = (self.recorder.clone(), self.config.shutdown_grace);
         let readiness = self.readiness(shutdown.clone());
-        let state = self.into_state(addresses);
+        let router = router(self.into_state(addresses))?;
         ready(addresses);
 
         // The platform may ask for as long as requests are finished.
         let finished = CancellationToken::new();
         let stop_admin = finished.clone().drop_guard();
         let operations = tokio::spawn(serve(admin, admin::router(readiness), finished, grace));
-        let served = serve(public, router(state), shutdown, grace).await;
+        let served = serve(public, router, shutdown, grace).await;
         recorder.close().await;
         drop(stop_admin);
         let operated = operations.await.unwrap_or(Ok(()));

@@ -20,6 +20,7 @@ pub use on_kubernetes::on_kubernetes;
 use crate::audit::AuditError;
 use crate::cache::CacheError;
 use crate::config::ConfigError;
+use crate::http::MisdescribedRoute;
 use crate::store::StoreError;
 use crate::upstream::BridgeTokenError;
 
@@ -70,6 +71,9 @@ pub enum ServeError {
         "no Kubernetes cluster can be reached: run in a pod with a service account, or set KUBECONFIG"
     )]
     Kubernetes(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The table of routes contradicts itself: a defect of this program.
+    #[error(transparent)]
+    Routes(#[from] MisdescribedRoute),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: choose another by {variable}")]
     Listen {

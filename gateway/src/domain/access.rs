@@ -1,0 +1,161 @@
+//! Who may do what: rights, and the roles that hold them.
+//!
+//! A route needs one right (the table of `http::routes` says which); a caller
+//! holds the rights of its roles. An API key holds those of its scopes that its
+//! creator held.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A role that the platform itself knows. Further roles of a token mean nothing
+/// here; prompt policies and tool policies may name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Every caller whom an organization lets in, whatever its token says.
+    User,
+    /// Administers the organization.
+    Admin,
+    /// Reads and verifies the organization's record.
+    Auditor,
+}
+
+impl Role {
+    /// The name in tokens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+/// One thing that a caller may be allowed to do in its own organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Right {
+    /// See the sessions that one owns or takes part in, and their events.
+    SessionsRead,
+    /// Create, change, share and end sessions.
+    SessionsWrite,
+    /// Use MCP servers.
+    Mcp,
+    /// See one's composed prompt.
+    PromptsPreview,
+    /// Read and verify the organization's record.
+    AuditRead,
+}
+
+impl Right {
+    /// Every right.
+    pub const ALL: [Self; 5] = [
+        Self::SessionsRead,
+        Self::SessionsWrite,
+        Self::Mcp,
+        Self::PromptsPreview,
+        Self::AuditRead,
+    ];
+
+    /// Its name, which is also the name of an API key's scope.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SessionsRead => "sessions:read",
+            Self::SessionsWrite => "sessions:write",
+            Self::Mcp => "mcp",
+            Self::PromptsPreview => "prompts:preview",
+            Self::AuditRead => "audit:read",
+        }
+    }
+
+    /// The roles that hold it.
+    pub const fn held_by(self) -> &'static [Role] {
+        match self {
+            Self::SessionsRead | Self::SessionsWrite | Self::Mcp | Self::PromptsPreview => {
+                &[Role::User]
+            }
+            Self::AuditRead => &[Role::Admin, Role::Auditor],
+        }
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A name that is no right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no right: see the list in docs/API.md")]
+pub struct UnknownRight(pub String);
+
+impl FromStr for Right {
+    type Err = UnknownRight;
+
+    fn from_str(name: &str) -> Result<Self, UnknownRight> {
+        let known = Self::ALL.into_iter().find(|right| right.name() == name);
+        known.ok_or_else(|| UnknownRight(name.to_owned()))
+    }
+}
+
+/// A set of rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights(u32);
+
+impl Rights {
+    /// What the roles of a token hold.
+    pub fn of_roles(roles: &[String]) -> Self {
+        let has = |role: &Role| *role == Role::User || roles.iter().any(|held| held == role.name());
+        let held = |right: &Right| right.held_by().iter().any(has);
+        Right::ALL.into_iter().filter(held).collect()
+    }
+
+    /// Whether the right is among them.
+    pub const fn contain(self, right: Right) -> bool {
+        self.0 & right.bit() != 0
+    }
+}
+
+impl FromIterator<Right> for Rights {
+    fn from_iter<I: IntoIterator<Item = Right>>(rights: I) -> Self {
+        Self(rights.into_iter().fold(0, |bits, right| bits | right.bit()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights(roles: &[&str]) -> Rights {
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        Rights::of_roles(&roles)
+    }
+
+    #[test]
+    fn every_caller_is_a_user() {
+        assert_eq!(rights(&[]), rights(&["user"]));
+        assert!(rights(&[]).contain(Right::SessionsRead));
+    }
+
+    #[test]
+    fn an_auditor_reads_the_record_and_a_user_does_not() {
+        assert!(rights(&["auditor"]).contain(Right::AuditRead));
+        assert!(!rights(&["user"]).contain(Right::AuditRead));
+    }
+
+    #[test]
+    fn a_role_that_the_platform_does_not_know_gives_nothing() {
+        assert_eq!(rights(&["operator", "root", "Admin"]), rights(&[]));
+    }
+
+    #[test]
+    fn names_read_back() {
+        for right in Right::ALL {
+            assert_eq!(right.name().parse(), Ok(right));
+        }
+    }
+}
