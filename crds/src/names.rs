@@ -16,6 +16,15 @@ pub const CREDENTIALS_NAMESPACE: &str = "agentapi-credentials";
 /// Namespace of the operator and the gateway unless `AGENTAPI_PLATFORM_NAMESPACE` says otherwise.
 pub const DEFAULT_PLATFORM_NAMESPACE: &str = "agentapi-system";
 
+/// Audience of service accounts' tokens that the gateway accepts from agents.
+pub const SERVICE_ACCOUNT_AUDIENCE: &str = "agentapi";
+/// Audience of the operator's tokens for the gateway's internal API.
+pub const INTERNAL_AUDIENCE: &str = "agentapi-internal";
+/// Service account of the operator, in the platform's namespace.
+pub const OPERATOR_SERVICE_ACCOUNT: &str = "agentapi-operator";
+/// Service in the platform's namespace whose endpoints are the gateway's replicas.
+pub const GATEWAY_INTERNAL_SERVICE: &str = "agentapi-gateway-internal";
+
 /// Label on everything the operator writes; value [`MANAGER`].
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`], and field manager of the operator's applies.

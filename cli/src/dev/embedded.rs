@@ -56,6 +56,7 @@ impl Embedded {
         let embedding = Embedding {
             secrets: Arc::new(secrets.clone()),
             development: Some(key.issuer()),
+            service_accounts: None,
             processes: true,
         };
         let failed = |error| Failure::new("the gateway cannot start", HELP).because(error);

@@ -7,7 +7,10 @@ use jsonwebtoken::Header;
 use moka::sync::Cache;
 use serde_json::Value;
 
-use super::claims::Claims;
+use agentapi_crds::names::SERVICE_ACCOUNT_AUDIENCE;
+
+use super::claims::{self, Claims};
+use super::service_accounts::{ServiceAccount, ServiceAccounts};
 use super::{AuthError, Caller, Issuer};
 use crate::tenants::{Tenant, Tenants};
 
@@ -20,22 +23,52 @@ const CAPACITY: u64 = 100_000;
 #[derive(Clone)]
 pub struct Authenticator {
     tenants: Tenants,
+    /// Nothing where there is no cluster.
+    service_accounts: Option<ServiceAccounts>,
     verified: Cache<Arc<str>, Arc<Verified>>,
 }
 
 /// A verification, and what ends it early.
 struct Verified {
     caller: Caller,
-    issuer: Arc<Issuer>,
+    by: Verifier,
     header: Header,
     until: Instant,
 }
 
+/// Whose keys verified a token.
+enum Verifier {
+    Issuer(Arc<Issuer>),
+    ApiServer(ServiceAccounts),
+}
+
+impl Verifier {
+    fn still_holds(&self, header: &Header) -> bool {
+        match self {
+            Self::Issuer(issuer) => issuer.still_holds(header),
+            Self::ApiServer(accounts) => accounts.still_holds(header),
+        }
+    }
+}
+
+/// A token that was just verified.
+struct Accepted {
+    caller: Caller,
+    by: Verifier,
+    /// `exp`, in seconds since 1970.
+    expires: u64,
+}
+
+/// Roles of service accounts: they cannot administer.
+const SERVICE_ACCOUNT_ROLES: [&str; 1] = ["user"];
+
 impl Authenticator {
-    /// An authenticator for all organizations.
-    pub fn new(tenants: Tenants) -> Self {
+    /// An authenticator for all organizations. Without `service_accounts` there
+    /// is no cluster whose service accounts could call.
+    pub fn new(tenants: Tenants, service_accounts: Option<ServiceAccounts>) -> Self {
         Self {
             tenants,
+            service_accounts,
             verified: Cache::builder()
                 .max_capacity(CAPACITY)
                 .time_to_live(REMEMBERED)
@@ -75,7 +108,7 @@ impl Authenticator {
             .get(&verified.caller.tenant.config.organization)?;
         let holds = Arc::ptr_eq(&current, &verified.caller.tenant)
             && Instant::now() < verified.until
-            && verified.issuer.still_holds(&verified.header);
+            && verified.by.still_holds(&verified.header);
         holds.then(|| verified.caller.clone())
     }
 
@@ -88,22 +121,89 @@ impl Authenticator {
         }
         let claims: Claims =
             jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(malformed)?;
-        let (tenant, issuer) = self.chosen(&claims)?;
-        let identity = issuer.verify(token, &header).await?;
-        let caller = Caller::new(tenant, identity.user.into(), identity.roles.into());
+        let accepted = match self.by_api_server(token, &header, &claims).await? {
+            Some(accepted) => accepted,
+            None => self.by_issuer(token, &header, &claims).await?,
+        };
+        Ok(self.remember(token, header, accepted))
+    }
+
+    fn remember(&self, token: &str, header: Header, accepted: Accepted) -> Caller {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        let left = Duration::from_secs(identity.expires.saturating_sub(now)).min(REMEMBERED);
+        let left = Duration::from_secs(accepted.expires.saturating_sub(now)).min(REMEMBERED);
         let verified = Verified {
-            caller: caller.clone(),
-            issuer,
+            caller: accepted.caller.clone(),
+            by: accepted.by,
             header,
             until: Instant::now() + left,
         };
         self.verified.insert(token.into(), Arc::new(verified));
-        Ok(caller)
+        accepted.caller
+    }
+
+    async fn by_issuer(
+        &self,
+        token: &str,
+        header: &Header,
+        claims: &Claims,
+    ) -> Result<Accepted, AuthError> {
+        let (tenant, issuer) = self.chosen(claims)?;
+        let identity = issuer.verify(token, header).await?;
+        let caller = Caller::new(tenant, identity.user.into(), identity.roles.into());
+        Ok(Accepted {
+            caller,
+            by: Verifier::Issuer(issuer),
+            expires: identity.expires,
+        })
+    }
+
+    /// Verifies a token of a service account in an organization's own namespace;
+    /// nothing if it is not one of the cluster's.
+    async fn by_api_server(
+        &self,
+        token: &str,
+        header: &Header,
+        claims: &Claims,
+    ) -> Result<Option<Accepted>, AuthError> {
+        let account =
+            ServiceAccount::of(claims).filter(|_| claims::is_for(claims, SERVICE_ACCOUNT_AUDIENCE));
+        let Some(account) = account else {
+            return Ok(None);
+        };
+        // An issuer on the web may name its users as it likes.
+        let is_declared = || self.chosen(claims).is_ok();
+        let Some(accounts) = &self.service_accounts else {
+            return if is_declared() {
+                Ok(None)
+            } else {
+                Err(AuthError::NoCluster)
+            };
+        };
+        match accounts.issued(claims).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(_) if is_declared() => return Ok(None),
+            Err(error) => return Err(AuthError::Keys(error)),
+        }
+        let trusting = |tenant: &Arc<Tenant>| tenant.config.identity.service_accounts;
+        let tenant = self
+            .tenants
+            .in_namespace(&account.namespace)
+            .filter(trusting);
+        let tenant = tenant.ok_or(AuthError::Untrusted)?;
+        let (account, expires) = accounts
+            .verify(token, header, SERVICE_ACCOUNT_AUDIENCE)
+            .await?;
+        let roles = SERVICE_ACCOUNT_ROLES.map(str::to_owned).into();
+        let caller = Caller::new(tenant, account.user().into(), roles);
+        Ok(Some(Accepted {
+            caller,
+            by: Verifier::ApiServer(accounts.clone()),
+            expires,
+        }))
     }
 
     /// The one organization and issuer that unverified claims address. If several

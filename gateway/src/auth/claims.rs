@@ -23,6 +23,21 @@ pub(super) fn at<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
         .try_fold(claims.get(first)?, |value, member| value.get(member))
 }
 
+/// Whether `aud` names an audience (RFC 7519, 4.1.3).
+pub(super) fn is_for(claims: &Claims, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::Array(audiences)) => audiences.iter().any(|found| found == audience),
+        Some(found) => found == audience,
+        None => false,
+    }
+}
+
+/// `exp`, in seconds since 1970; 0 if there is none.
+pub(super) fn expires(claims: &Claims) -> u64 {
+    let expires = claims.get("exp").and_then(Value::as_f64);
+    expires.map_or(0, |expires| expires as u64)
+}
+
 /// The user's id.
 pub(super) fn user(claims: &Claims, path: &str) -> Result<String, AuthError> {
     match at(claims, path) {

@@ -41,6 +41,14 @@ pub enum AuthError {
     /// The issuer's keys cannot be had now.
     #[error("the keys of the token's issuer cannot be had now: try again")]
     Keys(#[source] KeysError),
+    /// The service account, or the pod that the token is bound to, is gone.
+    #[error("the token's service account, or the pod it is bound to, no longer exists")]
+    Revoked,
+    /// The token is a service account's, and there is no API server that could have issued it.
+    #[error(
+        "tokens of service accounts are accepted on a cluster only: use one of `agentapi token` here"
+    )]
+    NoCluster,
     /// The organization is suspended.
     #[error("the organization is suspended: ask the platform's operators")]
     Suspended,
@@ -61,6 +69,8 @@ impl AuthError {
             Self::NotYetValid => "not_yet_valid",
             Self::Claims(_) => "claims",
             Self::Keys(_) => "keys_unavailable",
+            Self::Revoked => "revoked",
+            Self::NoCluster => "no_cluster",
             Self::Suspended => "suspended",
         }
     }

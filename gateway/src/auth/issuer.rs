@@ -10,7 +10,7 @@ use super::key_ring::KeyRing;
 use crate::upstream::HttpClient;
 
 /// Difference between clocks that is tolerated, in seconds.
-const LEEWAY: u64 = 30;
+pub(super) const LEEWAY: u64 = 30;
 
 /// One issuer that one organization trusts. Issuers shared by organizations are
 /// separate values with separate keys: nobody's keys speak for another.
@@ -54,28 +54,15 @@ impl Issuer {
     pub(super) fn claims_fit(&self, claims: &Claims) -> bool {
         let text =
             |value: Option<&Value>, expected: &str| value.and_then(Value::as_str) == Some(expected);
-        let audience = match claims.get("aud") {
-            Some(Value::Array(audiences)) => {
-                audiences.iter().any(|audience| self.accepts(audience))
-            }
-            Some(audience) => self.accepts(audience),
-            None => false,
-        };
-        audience
+        let accepted = self.config.audiences.iter();
+        accepted
+            .map(String::as_str)
+            .any(|audience| claims::is_for(claims, audience))
             && text(claims.get("iss"), &self.config.issuer)
             && text(
                 claims::at(claims, &self.config.claims.organization),
                 &self.config.organization_value,
             )
-    }
-
-    fn accepts(&self, audience: &Value) -> bool {
-        audience.as_str().is_some_and(|audience| {
-            self.config
-                .audiences
-                .iter()
-                .any(|accepted| accepted == audience)
-        })
     }
 
     /// Verifies a token whose header and claims have chosen this issuer.
@@ -96,10 +83,7 @@ impl Issuer {
         Ok(Identity {
             user: claims::user(&claims, &self.config.claims.user)?,
             roles: claims::roles(&claims, &self.config.claims.roles)?,
-            expires: claims
-                .get("exp")
-                .and_then(Value::as_f64)
-                .map_or(0, |expires| expires as u64),
+            expires: claims::expires(&claims),
         })
     }
 
@@ -109,7 +93,7 @@ impl Issuer {
     }
 }
 
-fn refusal(error: jsonwebtoken::errors::Error) -> AuthError {
+pub(super) fn refusal(error: jsonwebtoken::errors::Error) -> AuthError {
     use jsonwebtoken::errors::ErrorKind;
     match error.kind() {
         ErrorKind::ExpiredSignature => AuthError::Expired,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use agentapi_crds::tenant_config::IssuerKeys;
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::Algorithm;
-use serde::Deserialize;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::AuthError;
 use super::key_set::KeySet;
+use super::key_source::{IssuerDocuments, KeySource};
 use crate::upstream::{HttpClient, HttpError};
 
 /// Age at which keys are fetched again although all tokens verify: a removed key is noticed then.
@@ -22,8 +22,6 @@ const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Least time between two fetches while there are no keys at all: nobody is let in until then.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_DOCUMENT: usize = 256 * 1024;
 
 /// Why an issuer's keys cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -58,6 +56,15 @@ pub enum KeysError {
         /// Issuer that the document names.
         found: String,
     },
+    /// The API server does not give its keys.
+    #[error("{path} of the API server cannot be read")]
+    ApiServer {
+        /// What was asked for.
+        path: &'static str,
+        /// Why not.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// A fetch failed a moment ago.
     #[error("the keys could not be fetched a moment ago")]
     Waiting,
@@ -76,9 +83,8 @@ struct Fetched {
 pub(super) struct KeyRing(Arc<Ring>);
 
 struct Ring {
-    issuer: String,
-    source: IssuerKeys,
-    http: HttpClient,
+    /// Where keys are fetched; nowhere where they are inline.
+    source: Option<Arc<dyn KeySource>>,
     current: ArcSwapOption<Fetched>,
     /// When the last fetch began. Held while fetching, so that everybody waits for one.
     fetching: Arc<Mutex<Option<Instant>>>,
@@ -91,21 +97,45 @@ impl KeyRing {
         source: &IssuerKeys,
         http: HttpClient,
     ) -> Result<Self, serde_json::Error> {
-        let current = ArcSwapOption::empty();
-        if let IssuerKeys::Inline(document) = source {
-            let keys = KeySet::read(document.as_bytes())?;
-            current.store(Some(Arc::new(Fetched {
-                keys,
-                at: Instant::now(),
-            })));
-        }
-        Ok(Self(Arc::new(Ring {
+        let jwks_uri = match source {
+            IssuerKeys::Inline(document) => return Self::inline(document),
+            IssuerKeys::JwksUri(uri) => Some(uri.clone()),
+            IssuerKeys::Discovery => None,
+        };
+        Ok(Self::of(Arc::new(IssuerDocuments {
             issuer: issuer.to_owned(),
-            source: source.clone(),
+            jwks_uri,
             http,
-            current,
+        })))
+    }
+
+    /// A ring whose keys are fetched from `source` when they are first needed.
+    pub(super) fn of(source: Arc<dyn KeySource>) -> Self {
+        Self(Arc::new(Ring {
+            source: Some(source),
+            current: ArcSwapOption::empty(),
+            fetching: Arc::default(),
+        }))
+    }
+
+    fn inline(document: &str) -> Result<Self, serde_json::Error> {
+        let fetched = Fetched {
+            keys: KeySet::read(document.as_bytes())?,
+            at: Instant::now(),
+        };
+        Ok(Self(Arc::new(Ring {
+            source: None,
+            current: ArcSwapOption::from_pointee(fetched),
             fetching: Arc::default(),
         })))
+    }
+
+    /// Fetches the keys unless they are at hand.
+    pub(super) async fn ensure(&self) -> Result<(), KeysError> {
+        match self.0.usable() {
+            Some(_) => Ok(()),
+            None => self.0.refetch(None).await.map(drop),
+        }
     }
 
     /// Runs `verify` with the key set that has a key for the token's header.
@@ -145,7 +175,7 @@ impl KeyRing {
 
 impl Ring {
     fn is_inline(&self) -> bool {
-        matches!(self.source, IssuerKeys::Inline(_))
+        self.source.is_none()
     }
 
     /// The keys at hand, unless they are too old to be believed.
@@ -199,66 +229,14 @@ impl Ring {
         self: Arc<Self>,
         mut last: OwnedMutexGuard<Option<Instant>>,
     ) -> Result<Arc<Fetched>, KeysError> {
+        let source = self.source.as_ref().ok_or(KeysError::Waiting)?;
         *last = Some(Instant::now());
         let fetched = Arc::new(Fetched {
-            keys: self.fetch().await?,
+            keys: source.fetch().await?,
             at: Instant::now(),
         });
         self.current.store(Some(fetched.clone()));
         Ok(fetched)
-    }
-
-    async fn fetch(&self) -> Result<KeySet, KeysError> {
-        let url = match &self.source {
-            IssuerKeys::JwksUri(url) => url.clone(),
-            IssuerKeys::Discovery => self.discover().await?,
-            IssuerKeys::Inline(_) => return Err(KeysError::Waiting),
-        };
-        let document = self.document("the key set", &url).await?;
-        KeySet::read(&document).map_err(|error| unreadable("the key set", &url, error))
-    }
-
-    /// OpenID Connect Discovery 1.0, section 4.
-    async fn discover(&self) -> Result<String, KeysError> {
-        #[derive(Deserialize)]
-        struct Metadata {
-            issuer: String,
-            jwks_uri: String,
-        }
-        let url = format!(
-            "{}/.well-known/openid-configuration",
-            self.issuer.trim_end_matches('/')
-        );
-        let document = self.document("the discovery document", &url).await?;
-        let metadata: Metadata = serde_json::from_slice(&document)
-            .map_err(|error| unreadable("the discovery document", &url, error))?;
-        if metadata.issuer != self.issuer {
-            return Err(KeysError::AnotherIssuer {
-                expected: self.issuer.clone(),
-                found: metadata.issuer,
-            });
-        }
-        Ok(metadata.jwks_uri)
-    }
-
-    async fn document(&self, what: &'static str, url: &str) -> Result<bytes::Bytes, KeysError> {
-        let document = self.http.get(url, MAX_DOCUMENT, FETCH_TIMEOUT).await;
-        document.map_err(|error| {
-            tracing::warn!(issuer = self.issuer, url, %error, "{what} cannot be fetched");
-            KeysError::Fetch {
-                what,
-                url: url.to_owned(),
-                source: Arc::new(error),
-            }
-        })
-    }
-}
-
-fn unreadable(what: &'static str, url: &str, error: serde_json::Error) -> KeysError {
-    KeysError::Read {
-        what,
-        url: url.to_owned(),
-        source: Arc::new(error),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The token's own, still unverified claims only choose the issuer whose keys
 //! it is then verified with; everything a [`Caller`] holds is verified.
 
+mod api_server;
 mod authenticator;
 mod bearer;
 mod caller;
@@ -12,6 +13,8 @@ mod error;
 mod issuer;
 mod key_ring;
 mod key_set;
+mod key_source;
+mod service_accounts;
 #[cfg(test)]
 mod test_keys;
 
@@ -22,3 +25,4 @@ pub use development::DevelopmentIssuer;
 pub use error::AuthError;
 pub use issuer::Issuer;
 pub use key_ring::KeysError;
+pub use service_accounts::{ServiceAccount, ServiceAccounts};

@@ -155,7 +155,7 @@ pub(super) fn authenticator(tenants: Vec<Tenant>) -> Authenticator {
     for tenant in tenants {
         all.put(tenant);
     }
-    Authenticator::new(all)
+    Authenticator::new(all, None)
 }
 
 pub(super) async fn reason(authenticator: &Authenticator, token: &str) -> &'static str {

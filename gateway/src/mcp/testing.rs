@@ -98,6 +98,7 @@ impl TestGateway {
         let embedding = Embedding {
             secrets: Arc::new(NoSecrets),
             development: Some(DevelopmentIssuer::new(&public)),
+            service_accounts: None,
             processes: true,
         };
         let config = Config::read(variables).unwrap();

@@ -11,7 +11,7 @@ use super::admin::Readiness;
 use super::listen::{bind, serve};
 use super::{Addresses, ServeError, admin};
 use crate::audit::Recorder;
-use crate::auth::{Authenticator, DevelopmentIssuer};
+use crate::auth::{Authenticator, DevelopmentIssuer, ServiceAccounts};
 use crate::config::Config;
 use crate::http::{AppState, Services, router};
 use crate::limits::Limiter;
@@ -29,6 +29,8 @@ pub struct Embedding {
     /// Trusted by organizations that name no issuer. No configuration can set
     /// it, and `agentapi-gateway serve` never does.
     pub development: Option<DevelopmentIssuer>,
+    /// Verifies tokens of the cluster's service accounts; nothing where there is no cluster.
+    pub service_accounts: Option<ServiceAccounts>,
     /// Whether stdio servers run as child processes of this one.
     pub processes: bool,
 }
@@ -41,6 +43,7 @@ pub struct Gateway {
     recorder: Recorder,
     tenants: Tenants,
     installer: Installer,
+    service_accounts: Option<ServiceAccounts>,
     metrics: Metrics,
     synced: watch::Sender<bool>,
 }
@@ -73,6 +76,7 @@ impl Gateway {
             recorder,
             tenants,
             installer,
+            service_accounts: embedding.service_accounts,
             metrics,
             synced,
         })
@@ -135,7 +139,7 @@ impl Gateway {
             None => format!("http://{}", addresses.public),
         };
         AppState::new(Services {
-            authenticator: Authenticator::new(self.tenants.clone()),
+            authenticator: Authenticator::new(self.tenants.clone(), self.service_accounts),
             tenants: self.tenants,
             limiter: self.limiter,
             mcp: Mcp::new(self.store.clone()),

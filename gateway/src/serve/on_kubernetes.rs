@@ -6,6 +6,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::{Embedding, Gateway, ServeError};
+use crate::auth::ServiceAccounts;
 use crate::config::Config;
 use crate::store::Database;
 use crate::tenants::kubernetes::{KubernetesSecrets, follow};
@@ -23,6 +24,7 @@ pub async fn on_kubernetes(config: Config, shutdown: CancellationToken) -> Resul
     let embedding = Embedding {
         secrets: Arc::new(KubernetesSecrets::new(client.clone())),
         development: None,
+        service_accounts: Some(ServiceAccounts::new(client.clone())),
         processes: false,
     };
     let gateway = Gateway::assemble(config, embedding).await?;

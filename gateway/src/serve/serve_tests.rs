@@ -80,6 +80,7 @@ async fn running_with(further: &[(&str, &str)]) -> Running {
     let embedding = Embedding {
         secrets: std::sync::Arc::new(NoSecrets),
         development: Some(DevelopmentIssuer::new(&public)),
+        service_accounts: None,
         processes: false,
     };
     let gateway = Gateway::assemble(Config::read(variables).unwrap(), embedding)

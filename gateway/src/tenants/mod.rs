@@ -47,6 +47,7 @@ pub struct Tenants {
 struct Snapshot {
     by_name: HashMap<String, Arc<Tenant>>,
     by_issuer: HashMap<String, Vec<Arc<Tenant>>>,
+    by_namespace: HashMap<String, Vec<Arc<Tenant>>>,
 }
 
 impl Tenants {
@@ -63,6 +64,16 @@ impl Tenants {
             .get(issuer)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// The organization whose namespace that is; none where several claim it,
+    /// since a guess would let one speak for another.
+    pub fn in_namespace(&self, namespace: &str) -> Option<Arc<Tenant>> {
+        let current = self.current.load();
+        match current.by_namespace.get(namespace).map(Vec::as_slice) {
+            Some([tenant]) => Some(tenant.clone()),
+            _ => None,
+        }
     }
 
     /// How many organizations there are.
@@ -110,6 +121,7 @@ impl Tenants {
             change(&mut by_name);
             Snapshot {
                 by_issuer: by_issuer(&by_name),
+                by_namespace: by_namespace(&by_name),
                 by_name,
             }
         });
@@ -127,4 +139,16 @@ fn by_issuer(by_name: &HashMap<String, Arc<Tenant>>) -> HashMap<String, Vec<Arc<
         }
     }
     by_issuer
+}
+
+fn by_namespace(by_name: &HashMap<String, Arc<Tenant>>) -> HashMap<String, Vec<Arc<Tenant>>> {
+    let mut by_namespace: HashMap<String, Vec<Arc<Tenant>>> = HashMap::new();
+    for tenant in by_name.values() {
+        let namespace = tenant.config.namespace.clone();
+        by_namespace
+            .entry(namespace)
+            .or_default()
+            .push(tenant.clone());
+    }
+    by_namespace
 }
