@@ -6,6 +6,7 @@
 //! - [`cluster`]: the cluster of this test run, through kubectl.
 //! - [`eventually`]: waiting for a condition instead of for a clock.
 //! - [`issuer`]: an identity provider of the test's own.
+//! - [`kubernetes_api`]: the API server, asked as anybody.
 //! - [`mcp`]: an MCP client that keeps the bytes.
 //! - [`organization`](mod@organization): an organization of a test's own on the cluster.
 //! - [`peers`]: real MCP servers and a real identity provider.
@@ -21,6 +22,7 @@ pub mod client;
 pub mod cluster;
 pub mod eventually;
 pub mod issuer;
+pub mod kubernetes_api;
 pub mod mcp;
 pub mod organization;
 pub mod peers;
