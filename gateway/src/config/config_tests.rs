@@ -81,6 +81,8 @@ fn every_invalid_value_is_refused_by_field_and_variable() {
         ("public_url", "agentapi.example"),
         ("public_url", "https://user:word@agentapi.example"),
         ("public_url", "https://agentapi.example/?a=b"),
+        ("allowed_origins", "inspector.example.com"),
+        ("allowed_origins", "https://inspector.example.com/"),
         ("database_url", "mysql://x"),
         ("redis_url", "http://x"),
         ("encryption_keys", "first"),

@@ -27,6 +27,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Base of the URLs that are handed out, without a slash at the end.
     pub public_url: Option<Url>,
+    /// Origins of web pages that may speak to the MCP endpoints, besides that of `public_url`.
+    pub allowed_origins: Vec<String>,
     /// Where the store is.
     pub database_url: Option<SecretString>,
     /// Where the cache is; in memory if absent.
@@ -86,6 +88,7 @@ struct Text {
     listen: String,
     admin_listen: String,
     public_url: String,
+    allowed_origins: String,
     database_url: SecretString,
     redis_url: SecretString,
     encryption_keys: SecretString,
@@ -128,6 +131,7 @@ impl Config {
             listen: parse::address("listen", &text.listen)?,
             admin_listen: parse::address("admin_listen", &text.admin_listen)?,
             public_url: parse::base_url("public_url", &text.public_url)?,
+            allowed_origins: parse::origins("allowed_origins", &text.allowed_origins)?,
             database_url: parse::secret(
                 "database_url",
                 &text.database_url,

@@ -53,6 +53,25 @@ pub(super) fn base_url(field: &'static str, text: &str) -> Result<Option<Url>, C
     Ok(Some(url))
 }
 
+/// Origins of web pages (RFC 6454, section 6.2), as browsers write them.
+pub(super) fn origins(field: &'static str, text: &str) -> Result<Vec<String>, ConfigError> {
+    let origin = |entry: &str| {
+        let url = Url::parse(entry).ok().filter(|url| {
+            let web = matches!(url.scheme(), "http" | "https");
+            web && url.origin().ascii_serialization() == entry
+        });
+        url.map(|_| entry.to_owned()).ok_or_else(|| {
+            invalid(
+                field,
+                format!(
+                    "expected origins such as https://inspector.example.com, without a slash at the end, separated by commas, found {entry:?}"
+                ),
+            )
+        })
+    };
+    list(text).map(origin).collect()
+}
+
 /// A secret that starts in one of the given ways; absent if empty.
 pub(super) fn secret(
     field: &'static str,

@@ -21,19 +21,22 @@ mod well_known;
 
 use std::any::Any;
 
+use agentapi_crds::tenant_config::RequestClass;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
+use axum::routing::{MethodRouter, options};
 use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::authenticate::Gate;
-use self::routes::{Access, Endpoint, Handler, TABLE};
+use self::routes::{Access, Endpoint, TABLE};
+use crate::mcp;
 use crate::telemetry::Metrics;
 
 pub use authenticate::RequestContext;
@@ -51,6 +54,9 @@ pub fn router(state: AppState) -> Result<Router, MisdescribedRoute> {
     let mut served = Router::new();
     for endpoint in &TABLE {
         served = served.route(endpoint.path, guarded(endpoint, &state)?);
+    }
+    for path in mcp_paths() {
+        served = served.route(path, of_allowed_pages(options(mcp::preflight), &state));
     }
     // Outermost last: every answer has a request id, also one that a panic made.
     Ok(served
@@ -77,16 +83,31 @@ fn guarded(
         right,
         class,
     };
-    Ok(handler.route_layer(from_fn_with_state(gate, authenticate::admit)))
+    let guarded = handler.route_layer(from_fn_with_state(gate, authenticate::admit));
+    Ok(match class {
+        RequestClass::Mcp => of_allowed_pages(guarded, state),
+        RequestClass::Api | RequestClass::Models => guarded,
+    })
 }
 
-/// The documented routes, each with the right that it needs.
+/// The paths of the MCP endpoints, each once.
+fn mcp_paths() -> impl Iterator<Item = &'static str> {
+    let endpoints = TABLE.iter().filter(|endpoint| {
+        let is_mcp = matches!(endpoint.access, Access::Needs(_, RequestClass::Mcp));
+        is_mcp && endpoint.method == HttpMethod::Post
+    });
+    endpoints.map(|endpoint| endpoint.path)
+}
+
+/// A handler that foreign web pages do not reach.
+fn of_allowed_pages(handler: MethodRouter<AppState>, state: &AppState) -> MethodRouter<AppState> {
+    handler.route_layer(from_fn_with_state(state.clone(), mcp::check_origin))
+}
+
+/// The routes with their descriptions, each with the right that it needs.
 fn documented_routes() -> OpenApiRouter<AppState> {
     TABLE.iter().fold(OpenApiRouter::new(), |router, endpoint| {
-        let Handler::Documented(handler) = endpoint.handler else {
-            return router;
-        };
-        let mut described = handler();
+        let mut described = (endpoint.described)();
         if let Access::Needs(right, _) = endpoint.access {
             let needed = SecurityRequirement::new("bearer", [right.name()]);
             for item in described.1.paths.values_mut() {
@@ -109,10 +130,6 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
         ..
     } = item;
     [get, put, post, delete, patch].into_iter().flatten()
-}
-
-async fn document() -> axum::Json<utoipa::openapi::OpenApi> {
-    axum::Json(openapi())
 }
 
 async fn method_not_allowed(method: Method) -> Problem {

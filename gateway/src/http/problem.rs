@@ -23,6 +23,8 @@ pub enum ErrorCode {
     Forbidden,
     /// The organization is suspended.
     OrganizationSuspended,
+    /// A web page of a foreign origin asks.
+    OriginNotAllowed,
     /// There is no such thing for this caller.
     NotFound,
     /// The path does not have this method.
@@ -51,11 +53,12 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
         Self::OrganizationSuspended,
+        Self::OriginNotAllowed,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
@@ -95,6 +98,12 @@ impl ErrorCode {
                 StatusCode::FORBIDDEN,
                 "organization_suspended",
                 "The organization is suspended",
+                false,
+            ),
+            Self::OriginNotAllowed => (
+                StatusCode::FORBIDDEN,
+                "origin_not_allowed",
+                "Web pages of this origin are not let in",
                 false,
             ),
             Self::NotFound => (

@@ -2,13 +2,12 @@
 //! the router is built from, so that no route is without a row.
 
 use agentapi_crds::tenant_config::RequestClass;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::MethodRouter;
 use utoipa::openapi::HttpMethod;
-use utoipa_axum::PathItemExt;
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
-use super::{AppState, audit, document, prompts, sessions, well_known};
+use super::{AppState, audit, openapi, prompts, sessions, well_known};
 use crate::domain::access::Right;
 use crate::mcp::handlers as mcp;
 
@@ -18,8 +17,11 @@ pub(super) struct Endpoint {
     /// In axum's form: `{name}` is a parameter.
     pub(super) path: &'static str,
     pub(super) access: Access,
-    pub(super) handler: Handler,
+    /// What answers, with its operation in the OpenAPI document.
+    pub(super) described: Described,
 }
+
+type Described = fn() -> UtoipaMethodRouter<AppState>;
 
 /// Who may reach a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +30,6 @@ pub(super) enum Access {
     Public,
     /// Callers who hold the right; their requests count in the class.
     Needs(Right, RequestClass),
-}
-
-/// What answers.
-#[derive(Clone, Copy)]
-pub(super) enum Handler {
-    /// With an operation in the OpenAPI document.
-    Documented(fn() -> UtoipaMethodRouter<AppState>),
-    /// Not described by its own attribute.
-    Plain(fn(MethodFilter) -> MethodRouter<AppState>),
 }
 
 /// A row of the table and the description of its handler do not agree.
@@ -55,11 +48,7 @@ impl Endpoint {
     /// # Errors
     /// When the handler describes itself as another route than this one.
     pub(super) fn handler(&self) -> Result<MethodRouter<AppState>, MisdescribedRoute> {
-        let handler = match self.handler {
-            Handler::Plain(handler) => return Ok(handler(self.method.to_method_filter())),
-            Handler::Documented(handler) => handler,
-        };
-        let (_, paths, router) = handler();
+        let (_, paths, router) = (self.described)();
         match paths.get_path_operation(self.path, self.method.clone()) {
             Some(_) => Ok(router),
             None => Err(MisdescribedRoute {
@@ -73,35 +62,31 @@ impl Endpoint {
         method: HttpMethod,
         path: &'static str,
         right: Right,
-        handler: fn() -> UtoipaMethodRouter<AppState>,
+        described: Described,
     ) -> Self {
         Self {
             method,
             path,
             access: Access::Needs(right, RequestClass::Api),
-            handler: Handler::Documented(handler),
+            described,
         }
     }
 
-    const fn mcp(
-        method: HttpMethod,
-        path: &'static str,
-        handler: fn(MethodFilter) -> MethodRouter<AppState>,
-    ) -> Self {
+    const fn mcp(method: HttpMethod, path: &'static str, described: Described) -> Self {
         Self {
             method,
             path,
             access: Access::Needs(Right::Mcp, RequestClass::Mcp),
-            handler: Handler::Plain(handler),
+            described,
         }
     }
 
-    const fn public(path: &'static str, handler: Handler) -> Self {
+    const fn public(path: &'static str, described: Described) -> Self {
         Self {
             method: HttpMethod::Get,
             path,
             access: Access::Public,
-            handler,
+            described,
         }
     }
 }
@@ -131,25 +116,25 @@ pub(super) static TABLE: [Endpoint; 26] = [
     Endpoint::api(HttpMethod::Get,    "/v1/audit",           Right::AuditRead,      || routes!(audit::list)),
     Endpoint::api(HttpMethod::Get,    "/v1/audit/verify",    Right::AuditRead,      || routes!(audit::verify)),
 
-    Endpoint::mcp(HttpMethod::Post,   "/mcp",                             mcp::receive),
-    Endpoint::mcp(HttpMethod::Delete, "/mcp",                             mcp::disconnect),
-    Endpoint::mcp(HttpMethod::Get,    "/mcp",                             mcp::listen),
-    Endpoint::mcp(HttpMethod::Post,   "/mcp/{server}",                    mcp::receive),
-    Endpoint::mcp(HttpMethod::Delete, "/mcp/{server}",                    mcp::disconnect),
-    Endpoint::mcp(HttpMethod::Get,    "/mcp/{server}",                    mcp::listen),
-    Endpoint::mcp(HttpMethod::Post,   "/o/{organization}/mcp",            mcp::receive),
-    Endpoint::mcp(HttpMethod::Delete, "/o/{organization}/mcp",            mcp::disconnect),
-    Endpoint::mcp(HttpMethod::Get,    "/o/{organization}/mcp",            mcp::listen),
-    Endpoint::mcp(HttpMethod::Post,   "/o/{organization}/mcp/{server}",   mcp::receive),
-    Endpoint::mcp(HttpMethod::Delete, "/o/{organization}/mcp/{server}",   mcp::disconnect),
-    Endpoint::mcp(HttpMethod::Get,    "/o/{organization}/mcp/{server}",   mcp::listen),
-    Endpoint::mcp(HttpMethod::Post,   "/v1/sessions/{id}/mcp",            mcp::receive),
-    Endpoint::mcp(HttpMethod::Delete, "/v1/sessions/{id}/mcp",            mcp::disconnect),
-    Endpoint::mcp(HttpMethod::Get,    "/v1/sessions/{id}/mcp",            mcp::listen),
+    Endpoint::mcp(HttpMethod::Post,   "/mcp",                             || mcp::receive("/mcp")),
+    Endpoint::mcp(HttpMethod::Delete, "/mcp",                             || mcp::disconnect("/mcp")),
+    Endpoint::mcp(HttpMethod::Get,    "/mcp",                             || mcp::listen("/mcp")),
+    Endpoint::mcp(HttpMethod::Post,   "/mcp/{server}",                    || mcp::receive("/mcp/{server}")),
+    Endpoint::mcp(HttpMethod::Delete, "/mcp/{server}",                    || mcp::disconnect("/mcp/{server}")),
+    Endpoint::mcp(HttpMethod::Get,    "/mcp/{server}",                    || mcp::listen("/mcp/{server}")),
+    Endpoint::mcp(HttpMethod::Post,   "/o/{organization}/mcp",            || mcp::receive("/o/{organization}/mcp")),
+    Endpoint::mcp(HttpMethod::Delete, "/o/{organization}/mcp",            || mcp::disconnect("/o/{organization}/mcp")),
+    Endpoint::mcp(HttpMethod::Get,    "/o/{organization}/mcp",            || mcp::listen("/o/{organization}/mcp")),
+    Endpoint::mcp(HttpMethod::Post,   "/o/{organization}/mcp/{server}",   || mcp::receive("/o/{organization}/mcp/{server}")),
+    Endpoint::mcp(HttpMethod::Delete, "/o/{organization}/mcp/{server}",   || mcp::disconnect("/o/{organization}/mcp/{server}")),
+    Endpoint::mcp(HttpMethod::Get,    "/o/{organization}/mcp/{server}",   || mcp::listen("/o/{organization}/mcp/{server}")),
+    Endpoint::mcp(HttpMethod::Post,   "/v1/sessions/{id}/mcp",            || mcp::receive("/v1/sessions/{id}/mcp")),
+    Endpoint::mcp(HttpMethod::Delete, "/v1/sessions/{id}/mcp",            || mcp::disconnect("/v1/sessions/{id}/mcp")),
+    Endpoint::mcp(HttpMethod::Get,    "/v1/sessions/{id}/mcp",            || mcp::listen("/v1/sessions/{id}/mcp")),
 
-    Endpoint::public("/.well-known/oauth-protected-resource/o/{organization}/mcp",          Handler::Documented(|| routes!(well_known::organization))),
-    Endpoint::public("/.well-known/oauth-protected-resource/o/{organization}/mcp/{server}", Handler::Documented(|| routes!(well_known::server))),
-    Endpoint::public("/openapi.json",                                                       Handler::Plain(|method| on(method, document))),
+    Endpoint::public("/.well-known/oauth-protected-resource/o/{organization}/mcp",          || routes!(well_known::organization)),
+    Endpoint::public("/.well-known/oauth-protected-resource/o/{organization}/mcp/{server}", || routes!(well_known::server)),
+    Endpoint::public("/openapi.json",                                                       || routes!(openapi::document)),
 ];
 
 #[cfg(test)]

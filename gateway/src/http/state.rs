@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::audit::Recorder;
 use crate::auth::Authenticator;
 use crate::limits::Limiter;
-use crate::mcp::Mcp;
+use crate::mcp::{Mcp, Origins};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::Tenants;
@@ -32,6 +32,8 @@ pub struct Services {
     pub metrics: Metrics,
     /// How clients reach the gateway, without a trailing slash.
     pub public_url: String,
+    /// Web pages that may speak to the MCP endpoints.
+    pub origins: Origins,
     /// Largest body accepted, in bytes.
     pub body_limit: usize,
     /// How long a request that does not stream may take.

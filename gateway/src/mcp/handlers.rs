@@ -4,33 +4,51 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
+use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::on;
 use http::StatusCode;
+use utoipa::openapi::HttpMethod;
+use utoipa::openapi::path::{Operation, PathItem, PathsBuilder};
+use utoipa_axum::PathItemExt;
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::live::Live;
 use super::request::{Incoming, method_label, session_header};
 use super::respond::{self, Failed};
 use super::scope::{Scope, Target};
-use super::{connect, federated, single};
+use super::{connect, describe, federated, single};
 use crate::auth::Caller;
 use crate::domain::audit::{Action, Context, Outcome};
 use crate::domain::mcp::{Envelope, Kind};
 use crate::http::{AppState, ErrorCode, Problem, RequestContext};
 
-/// `POST`: one message.
-pub(crate) fn receive(method: MethodFilter) -> MethodRouter<AppState> {
-    on(method, message)
+/// `POST` to an endpoint: one message.
+pub(crate) fn receive(path: &'static str) -> UtoipaMethodRouter<AppState> {
+    described(path, HttpMethod::Post, describe::message(path), message)
 }
 
 /// `DELETE`: ends an MCP session.
-pub(crate) fn disconnect(method: MethodFilter) -> MethodRouter<AppState> {
-    on(method, end)
+pub(crate) fn disconnect(path: &'static str) -> UtoipaMethodRouter<AppState> {
+    described(path, HttpMethod::Delete, describe::end(path), end)
 }
 
 /// `GET`: would be a stream of the server's own messages.
-pub(crate) fn listen(method: MethodFilter) -> MethodRouter<AppState> {
-    on(method, no_stream)
+pub(crate) fn listen(path: &'static str) -> UtoipaMethodRouter<AppState> {
+    described(path, HttpMethod::Get, describe::no_stream(path), no_stream)
+}
+
+/// A handler with its operation, as the router of described routes takes it.
+fn described<T: 'static>(
+    path: &'static str,
+    method: HttpMethod,
+    operation: Operation,
+    handler: impl Handler<T, AppState>,
+) -> UtoipaMethodRouter<AppState> {
+    let router = on(method.to_method_filter(), handler);
+    let item = PathItem::new(method, operation);
+    let paths = PathsBuilder::new().path(path, item).build();
+    (describe::schemas(), paths, router)
 }
 
 /// Who asks, and what serving it takes.

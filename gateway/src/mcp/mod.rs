@@ -4,17 +4,19 @@
 //! - `/mcp/{server}`, `/o/{organization}/mcp/{server}`: one server, names untouched.
 //! - `/v1/sessions/{id}/mcp`: all servers, within an agent session.
 //!
-//! A message passes these steps, each in its own file: `request` checks what
-//! HTTP and JSON-RPC demand, `scope` finds what the path reaches, `live` the
+//! A message passes these steps, each in its own file: `origin` lets no foreign
+//! web page in, `request` checks what HTTP and JSON-RPC demand, `scope` finds what the path reaches, `live` the
 //! session; `connect` begins one; `federated` or `single` decides who
 //! answers; `relay` brings the answer back, and with it the audit record.
 
 mod connect;
+mod describe;
 mod errors;
 mod federated;
 pub(crate) mod handlers;
 mod lists;
 mod live;
+mod origin;
 mod relay;
 mod request;
 pub(crate) mod respond;
@@ -22,6 +24,9 @@ mod scope;
 mod single;
 
 use std::sync::Arc;
+
+pub use origin::Origins;
+pub(crate) use origin::{check as check_origin, preflight};
 
 use crate::store::Store;
 use lists::Lists;

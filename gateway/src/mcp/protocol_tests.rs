@@ -179,3 +179,49 @@ async fn nothing_of_the_callers_request_reaches_a_server() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_foreign_web_page_is_refused_before_its_token_is_looked_at() {
+    let gateway = TestGateway::start(vec![]).await;
+    for origin in ["https://evil.example", "null", "http://127.0.0.1"] {
+        let headers = [
+            JSON,
+            BOTH,
+            ("origin", origin),
+            ("authorization", "Bearer x"),
+        ];
+        for method in [Method::POST, Method::GET, Method::DELETE, Method::OPTIONS] {
+            let answer = gateway.raw(method, "/mcp", &headers, PING).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}: {answer:?}");
+            assert_eq!(answer.json()["code"], "origin_not_allowed", "{origin}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_web_page_that_is_allowed_may_ask_and_read_the_answer() {
+    let gateway = TestGateway::start(vec![]).await;
+    let own = gateway.base.clone();
+    for origin in [own.as_str(), "https://inspector.example.com"] {
+        let asked = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+        ];
+        let preflight = gateway.raw(Method::OPTIONS, "/mcp", &asked, "").await;
+        assert_eq!(preflight.status, StatusCode::NO_CONTENT, "{origin}");
+        let headers = preflight.headers;
+        assert_eq!(headers["access-control-allow-origin"], origin);
+        let allowed = headers["access-control-allow-headers"].to_str().unwrap();
+        assert!(allowed.contains("mcp-session-id"), "{allowed}");
+        let answer = gateway
+            .raw(
+                Method::POST,
+                "/mcp",
+                &[JSON, BOTH, ("origin", origin)],
+                PING,
+            )
+            .await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+        assert_eq!(answer.headers["access-control-allow-origin"], origin);
+    }
+}

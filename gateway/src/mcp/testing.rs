@@ -26,7 +26,7 @@ use crate::upstream::test_server::{self, Seen, TestServer, accepted};
 
 /// A running gateway with the organizations acme, which has servers, and globex, which has none.
 pub(super) struct TestGateway {
-    base: String,
+    pub(super) base: String,
     key: EncodingKey,
     http: HttpClient<HttpConnector, Full<Bytes>>,
     _stop: DropGuard,
@@ -93,6 +93,7 @@ impl TestGateway {
             ("AGENTAPI_DATABASE_URL", "sqlite::memory:"),
             ("AGENTAPI_OUTBOUND_ALLOW", "127.0.0.0/8"),
             ("AGENTAPI_REQUEST_BODY_BYTES", "4096"),
+            ("AGENTAPI_ALLOWED_ORIGINS", "https://inspector.example.com"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let embedding = Embedding {

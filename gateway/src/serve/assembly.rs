@@ -15,7 +15,7 @@ use crate::auth::{Authenticator, DevelopmentIssuer, ServiceAccounts};
 use crate::config::Config;
 use crate::http::{AppState, Services, router};
 use crate::limits::Limiter;
-use crate::mcp::Mcp;
+use crate::mcp::{Mcp, Origins};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::{Environment, Installer, Tenants};
@@ -133,7 +133,7 @@ impl Gateway {
         }
     }
 
-    fn into_state(self, addresses: Addresses) -> AppState {
+    pub(crate) fn into_state(self, addresses: Addresses) -> AppState {
         let public_url = match &self.config.public_url {
             Some(url) => url.as_str().trim_end_matches('/').to_owned(),
             None => format!("http://{}", addresses.public),
@@ -146,6 +146,7 @@ impl Gateway {
             store: self.store,
             recorder: self.recorder,
             metrics: self.metrics,
+            origins: Origins::new(&public_url, self.config.allowed_origins),
             public_url,
             body_limit: self.config.request_body_bytes,
             request_timeout: self.config.request_timeout,

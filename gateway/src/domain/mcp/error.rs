@@ -25,7 +25,7 @@ pub mod code {
 }
 
 /// The `error` of a JSON-RPC response.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct RpcError {
     /// One of [`code`].
     pub code: i64,
