@@ -294,6 +294,10 @@ pub enum ServerTarget {
         port: u16,
         /// HTTP path of the MCP endpoint.
         path: String,
+        /// Whether the platform's bridge answers there, which lets nobody in but
+        /// the gateway, by a token of its own. No other server is given one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        bridge: bool,
     },
     /// A child process of the gateway; in the embedded mode only.
     Process {

@@ -15,17 +15,19 @@ use tokio_util::sync::DropGuard;
 
 use super::*;
 use crate::tenants::test_config;
+use crate::upstream::test_server::{TestServer, json};
 use crate::upstream::{
     BridgeSigner, Call, Dialer, Environment, Resolve, SESSION_ID, Server, bridge_audience,
     test_bridge_signer,
 };
 
-/// Answers every request with how many came before it in this child, and its directory.
+/// Answers every request with how many came before it in this child, and what the
+/// child sees of its surroundings.
 const COUNTER: &str = r#"n=0; while read -r line; do
     id=${line#*\"id\":}; id=${id%%,*}
     case "$line" in *\"id\"*) ;; *) continue;; esac
     case "$line" in *exit*) exit 3;; esac
-    echo "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":[$n,\"$PWD\",\"$DECLARED\",\"${AGENTAPI_BRIDGE_JWKS-none}\"]}"
+    echo "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":[$n,\"$HOME\",\"$DECLARED\",\"${AGENTAPI_BRIDGE_JWKS-none}${KUBERNETES_SERVICE_HOST-none}\",\"$PWD\",$$]}"
     n=$((n+1))
 done"#;
 
@@ -42,6 +44,7 @@ async fn running() -> Running {
         (KEYS, signer.key_set()),
         (AUDIENCE, audience),
         ("DECLARED", "value".to_owned()),
+        ("KUBERNETES_SERVICE_HOST", "10.96.0.1".to_owned()),
         ("PATH", std::env::var("PATH").unwrap()),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value));
@@ -63,18 +66,20 @@ impl Running {
     async fn send(&self, session: Option<&HeaderValue>, text: &str) -> Response<Incoming> {
         let audience = bridge_audience("org-acme", "notes");
         let token = self.signer.token(&audience, 60).unwrap();
-        self.send_with(&format!("Bearer {token}"), session, text)
+        self.send_with(Some(&format!("Bearer {token}")), session, text)
             .await
     }
 
     async fn send_with(
         &self,
-        authorization: &str,
+        authorization: Option<&str>,
         session: Option<&HeaderValue>,
         text: &str,
     ) -> Response<Incoming> {
-        let mut request = Request::post(format!("http://{}/mcp", self.address))
-            .header(header::AUTHORIZATION, authorization);
+        let mut request = Request::post(format!("http://{}/mcp", self.address));
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         if let Some(session) = session {
             request = request.header(SESSION_ID, session);
         }
@@ -118,23 +123,49 @@ async fn the_child_sees_what_is_declared_and_nothing_of_the_platform() {
     let bridge = running().await;
     let session = bridge.begin().await;
     let seen = bridge.call(&session).await;
-    assert_eq!((&seen[2], &seen[3]), (&"value".into(), &"none".into()));
+    assert_eq!(
+        (&seen[2], &seen[3]),
+        (&"value".into(), &"nonenone".into()),
+        "the declared variable, then the platform's and the cluster's"
+    );
+}
+
+#[tokio::test]
+async fn the_child_starts_where_the_image_says() {
+    let bridge = running().await;
+    let session = bridge.begin().await;
+    let seen = bridge.call(&session).await;
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(seen[4].as_str(), here.to_str(), "WORKDIR is not used");
 }
 
 #[tokio::test]
 async fn nobody_but_the_gateway_is_let_in() {
     let bridge = running().await;
+    let ours = bridge_audience("org-acme", "notes");
     let theirs = bridge_audience("org-globex", "notes");
-    let foreign = bridge.signer.token(&theirs, 60).unwrap();
-    for authorization in ["", "Bearer x", &format!("Bearer {foreign}")] {
+    let signed = |signer: &BridgeSigner, audience: &str, lifetime| {
+        format!("Bearer {}", signer.token(audience, lifetime).unwrap())
+    };
+    let cases = [
+        ("no token", None),
+        ("an empty one", Some("Bearer ".to_owned())),
+        ("no JWT", Some("Bearer x".to_owned())),
+        (
+            "another server's",
+            Some(signed(&bridge.signer, &theirs, 60)),
+        ),
+        ("an expired one", Some(signed(&bridge.signer, &ours, -60))),
+        (
+            "another gateway's",
+            Some(signed(&test_bridge_signer(), &ours, 60)),
+        ),
+    ];
+    for (what, authorization) in cases {
         let response = bridge
-            .send_with(authorization, None, &request("initialize"))
+            .send_with(authorization.as_deref(), None, &request("initialize"))
             .await;
-        assert_eq!(
-            response.status(),
-            StatusCode::UNAUTHORIZED,
-            "{authorization:?}"
-        );
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
     }
 }
 
@@ -155,6 +186,26 @@ async fn a_message_without_a_session_is_a_bad_request() {
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
 }
 
+#[tokio::test]
+async fn a_child_that_is_killed_is_a_session_that_is_lost() {
+    let bridge = running().await;
+    let session = bridge.begin().await;
+    let child = bridge.call(&session).await[5].as_i64().unwrap();
+    let child = rustix::process::Pid::from_raw(child.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+    let response = bridge.send(Some(&session), &request("tools/call")).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_program_that_ends_at_once_is_a_failure_that_may_pass() {
+    let bridge = running().await;
+    let response = bridge
+        .send(None, &request("initialize\",\"x\":\"exit"))
+        .await;
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+}
+
 /// Every name is this machine.
 struct Here;
 
@@ -165,15 +216,15 @@ impl Resolve for Here {
     }
 }
 
-#[tokio::test]
-async fn the_gateway_reaches_a_server_through_its_bridge() {
-    let bridge = running().await;
+/// The gateway's side, in front of whatever listens on a port of this machine.
+fn in_cluster(port: u16, bridge: bool, bridges: Option<Arc<BridgeSigner>>) -> Arc<Server> {
     let mut config = test_config::server("notes");
     config.target = ServerTarget::InCluster {
         namespace: "org-acme".into(),
         service: "notes".into(),
-        port: bridge.address.port(),
+        port,
         path: "/mcp".into(),
+        bridge,
     };
     let loopback = vec!["127.0.0.0/8".parse().unwrap()];
     let environment = Environment {
@@ -181,24 +232,52 @@ async fn the_gateway_reaches_a_server_through_its_bridge() {
         egress: Arc::new([]),
         secrets: Arc::new(test_config::NoSecrets),
         processes: false,
-        bridges: Some(bridge.signer.clone()),
+        bridges,
     };
-    let server = Arc::new(Server::compile(&config, &environment).unwrap());
+    Arc::new(Server::compile(&config, &environment).unwrap())
+}
+
+/// How the gateway's handshake with a server fails.
+async fn refusal(server: &Arc<Server>) -> &'static str {
     let call = Call {
         text: request("initialize"),
         id: "1".into(),
         progress_token: None,
     };
-    // The child is let in and answers, if not with what MCP wants.
-    let refused = server.connect(call.clone()).await.expect_err("no revision");
-    assert_eq!(refused.code(), "upstream_invalid_message", "{refused:?}");
-    let stranger = Environment {
-        bridges: Some(Arc::new(test_bridge_signer())),
-        ..environment
-    };
-    let server = Arc::new(Server::compile(&config, &stranger).unwrap());
-    let refused = server.connect(call).await.expect_err("another's key");
-    assert_eq!(refused.code(), "upstream_unauthorized", "{refused:?}");
+    server.connect(call).await.expect_err("no revision").code()
+}
+
+#[tokio::test]
+async fn the_gateway_reaches_a_server_through_its_bridge() {
+    let bridge = running().await;
+    let server = in_cluster(bridge.address.port(), true, Some(bridge.signer.clone()));
+    // The gateway is let in and the child answers, if not with what MCP wants.
+    assert_eq!(refusal(&server).await, "upstream_invalid_message");
+}
+
+#[tokio::test]
+async fn a_gateway_with_another_key_is_not_let_in() {
+    let bridge = running().await;
+    let stranger = Arc::new(test_bridge_signer());
+    let server = in_cluster(bridge.address.port(), true, Some(stranger));
+    assert_eq!(refusal(&server).await, "upstream_unauthorized");
+}
+
+#[tokio::test]
+async fn a_gateway_without_a_key_says_so_instead_of_knocking() {
+    let bridge = running().await;
+    let server = in_cluster(bridge.address.port(), true, None);
+    assert_eq!(refusal(&server).await, "bridge_token_unavailable");
+}
+
+#[tokio::test]
+async fn a_server_without_a_bridge_is_given_no_token() {
+    let container = TestServer::start(|seen| async move { json(seen.result("{}")) }).await;
+    let signer = Some(Arc::new(test_bridge_signer()));
+    let server = in_cluster(container.address.port(), false, signer);
+    refusal(&server).await;
+    let seen = &container.seen()[0].headers;
+    assert_eq!(seen.get(header::AUTHORIZATION), None);
 }
 
 #[test]

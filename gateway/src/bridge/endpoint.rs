@@ -99,6 +99,11 @@ async fn begin(children: &Children, initialize: Call) -> Response {
             }
             response
         }
+        // There is no session that could be lost yet.
+        Err(UpstreamError::Exited) => {
+            tracing::warn!("the server's program ended before it answered initialize");
+            StatusCode::BAD_GATEWAY.into_response()
+        }
         Err(error) => failed(&error),
     }
 }

@@ -1,7 +1,8 @@
 //! The bridge: MCP Streamable HTTP in front of a stdio server (`agentapi-gateway bridge`).
 //!
 //! It runs in the server's own pod and starts the command once for each MCP
-//! session, each child with its own directory. Who may speak to it is decided by
+//! session, each child with its own directory and confined to it
+//! ([`crate::upstream::process`]), in the working directory of the server's image. Who may speak to it is decided by
 //! tokens that the gateway signs for this server alone ([`crate::upstream::BridgeVerifier`]);
 //! without keys to check them with it does not start.
 
@@ -11,7 +12,7 @@ mod install;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -27,8 +28,8 @@ use children::Children;
 const KEYS: &str = "AGENTAPI_BRIDGE_JWKS";
 /// The audience that tokens must have.
 const AUDIENCE: &str = "AGENTAPI_BRIDGE_AUDIENCE";
-/// Start of the names of variables that are the platform's, not the server's.
-const OWN_VARIABLES: &str = "AGENTAPI_";
+/// Starts of the names of variables that are the platform's and the cluster's, not the server's.
+const FOREIGN_VARIABLES: [&str; 2] = ["AGENTAPI_", "KUBERNETES_"];
 /// Variables that describe a place; children have places of their own.
 const PLACES: [&str; 4] = ["HOME", "TMPDIR", "PWD", "OLDPWD"];
 
@@ -89,7 +90,10 @@ impl Bridge {
             return Err(BridgeError::NoCommand);
         }
         let passed = env.into_iter().filter(|(name, _)| {
-            !name.starts_with(OWN_VARIABLES) && !PLACES.contains(&name.as_str())
+            !FOREIGN_VARIABLES
+                .iter()
+                .any(|start| name.starts_with(start))
+                && !PLACES.contains(&name.as_str())
         });
         Ok(Self {
             listen,
@@ -98,6 +102,7 @@ impl Bridge {
                 name: audience,
                 command,
                 args: vec![],
+                directory: image_directory(),
                 env: passed
                     .map(|(name, value)| (name, SecretString::from(value)))
                     .collect(),
@@ -125,6 +130,13 @@ impl Bridge {
             .await
             .map_err(failed)
     }
+}
+
+/// Where the image's `WORKDIR` puts this process. One without is put into the
+/// root, which is no place to start in: its children start in their own.
+fn image_directory() -> Option<PathBuf> {
+    let directory = std::env::current_dir().ok()?;
+    (directory != Path::new("/")).then_some(directory)
 }
 
 /// This process's environment, without what is not text.

@@ -28,6 +28,9 @@ pub enum BridgeTokenError {
     /// The signing key is not one.
     #[error("the bridges' signing key must be an Ed25519 key in PKCS#8 PEM")]
     SigningKey,
+    /// A token could not be signed.
+    #[error("a token for a bridge could not be signed")]
+    Sign(#[source] jsonwebtoken::errors::Error),
     /// The key set is not one.
     #[error("the bridges' key set is not a JSON Web Key Set")]
     KeySet(#[source] serde_json::Error),
@@ -92,14 +95,19 @@ impl BridgeSigner {
     }
 
     /// The `Authorization` field for one server's bridge.
-    pub(super) fn authorization(&self, audience: &str) -> Option<HeaderValue> {
+    ///
+    /// # Errors
+    /// [`BridgeTokenError::Sign`].
+    pub(super) fn authorization(&self, audience: &str) -> Result<HeaderValue, BridgeTokenError> {
         let token = self.token(audience, LIFETIME)?;
-        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+        // Base64url and dots: always a header field's value.
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| BridgeTokenError::SigningKey)?;
         value.set_sensitive(true);
-        Some(value)
+        Ok(value)
     }
 
-    pub(crate) fn token(&self, audience: &str, lifetime: i64) -> Option<String> {
+    pub(crate) fn token(&self, audience: &str, lifetime: i64) -> Result<String, BridgeTokenError> {
         let now = Timestamp::now().as_second();
         let claims = Claims {
             iss: ISSUER.to_owned(),
@@ -107,7 +115,8 @@ impl BridgeSigner {
             iat: now,
             exp: now + lifetime,
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.key).ok()
+        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.key)
+            .map_err(BridgeTokenError::Sign)
     }
 }
 

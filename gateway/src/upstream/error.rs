@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::bridge_token::BridgeTokenError;
 use super::http_client::HttpError;
 use super::secrets::SecretError;
 use crate::store::StoreError;
@@ -55,6 +56,14 @@ pub enum UpstreamError {
     /// The credential, or a value of the child's environment, cannot be had.
     #[error("a credential of the server cannot be read")]
     Credential(#[source] Arc<SecretError>),
+    /// The server is behind a bridge, and the platform has configured no key for bridges.
+    #[error(
+        "the gateway has no key for the server's bridge: the platform engineer must set AGENTAPI_BRIDGE_SIGNING_KEY"
+    )]
+    NoBridgeKey,
+    /// No token for the server's bridge could be made.
+    #[error("no token for the server's bridge could be signed")]
+    BridgeToken(#[source] Arc<BridgeTokenError>),
     /// A request with this id is already in flight in the session.
     #[error("a request with this id is already in flight")]
     IdInUse,
@@ -81,6 +90,7 @@ impl UpstreamError {
             Self::Start(_) => "upstream_not_started",
             Self::Exited => "upstream_exited",
             Self::Credential(_) => "credential_unavailable",
+            Self::NoBridgeKey | Self::BridgeToken(_) => "bridge_token_unavailable",
             Self::IdInUse => "id_in_use",
             Self::Store(_) => "store_unavailable",
         }
@@ -102,6 +112,8 @@ impl UpstreamError {
             | Self::Revision(_)
             | Self::Handshake(_)
             | Self::Start(_)
+            | Self::NoBridgeKey
+            | Self::BridgeToken(_)
             | Self::IdInUse => false,
             Self::Status(status) => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS

@@ -16,6 +16,7 @@ fn start(script: &str, patience: Duration) -> Process {
         name: "test".into(),
         command: vec!["sh".into(), "-c".into(), script.into()],
         args: vec![],
+        directory: None,
         env: BTreeMap::from([("DECLARED".into(), SecretString::from("value".to_owned()))]),
     };
     Process::start(&launch, LIMIT, patience).unwrap()
@@ -143,6 +144,7 @@ async fn a_program_that_does_not_exist_is_a_typed_error() {
         name: "test".into(),
         command: vec!["/does/not/exist".into()],
         args: vec![],
+        directory: None,
         env: BTreeMap::new(),
     };
     let error = Process::start(&launch, LIMIT, PATIENCE).expect_err("it does not exist");
@@ -194,4 +196,20 @@ async fn a_request_that_nobody_can_hear_is_answered_with_an_error() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let answer = process.call(call("1")).await.unwrap();
     assert!(answer.response().await.is_ok());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_first_process_of_a_pod_leaves_no_zombies() {
+    // What orphans are given to, as process 1 is.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    let script = r#"read -r l; sleep 1000 & printf '{"jsonrpc":"2.0","id":1,"result":%s}\n' "$!"; read -r l"#;
+    let process = start(script, PATIENCE);
+    let grandchild = result(&process).await;
+    drop(process);
+    let directory = format!("/proc/{grandchild}");
+    eventually("the grandchild must be ended and reaped", || {
+        !Path::new(&directory).exists()
+    })
+    .await;
 }

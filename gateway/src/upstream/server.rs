@@ -193,6 +193,7 @@ impl Program {
             name: config.name.clone(),
             command: self.command.clone(),
             args: self.args.clone(),
+            directory: None,
             env,
         };
         Process::start(&launch, message_bytes(config), patience(config))
@@ -216,13 +217,13 @@ fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transpo
             service,
             port,
             path,
+            bridge,
         } => (
             endpoint(&format!("http://{service}.{namespace}.svc:{port}{path}"))?,
             EgressPolicy::in_cluster(namespace, service, *port),
             None,
-            // A container's own server gets one too and ignores it: it is good for nothing else.
-            environment.bridges.clone().map(|signer| BridgeAccess {
-                signer,
+            bridge.then(|| BridgeAccess {
+                signer: environment.bridges.clone(),
                 audience: audience(namespace, &config.name),
             }),
         ),

@@ -47,7 +47,8 @@ pub(super) struct StreamableHttp {
 /// The gateway's own token for one server's bridge.
 #[derive(Clone, Debug)]
 pub(super) struct BridgeAccess {
-    pub(super) signer: Arc<BridgeSigner>,
+    /// Absent where the platform has configured no key.
+    pub(super) signer: Option<Arc<BridgeSigner>>,
     pub(super) audience: String,
 }
 
@@ -141,11 +142,10 @@ impl StreamableHttp {
         *request.method_mut() = method;
         *request.uri_mut() = self.endpoint.clone();
         let headers = request.headers_mut();
-        let bridge = self.bridge.as_ref();
-        if let Some(token) = bridge.and_then(BridgeAccess::authorization) {
-            headers.insert(header::AUTHORIZATION, token);
-        }
         headers.extend(credentials.clone());
+        if let Some(bridge) = &self.bridge {
+            headers.insert(header::AUTHORIZATION, bridge.authorization()?);
+        }
         headers.insert(header::ACCEPT, BOTH);
         if let Some(id) = &session.session_id {
             headers.insert(SESSION_ID, id.clone());
@@ -184,8 +184,11 @@ impl StreamableHttp {
 }
 
 impl BridgeAccess {
-    fn authorization(&self) -> Option<HeaderValue> {
-        self.signer.authorization(&self.audience)
+    fn authorization(&self) -> Result<HeaderValue, UpstreamError> {
+        let signer = self.signer.as_ref().ok_or(UpstreamError::NoBridgeKey)?;
+        signer
+            .authorization(&self.audience)
+            .map_err(|source| UpstreamError::BridgeToken(Arc::new(source)))
     }
 }
 

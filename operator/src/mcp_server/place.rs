@@ -161,6 +161,7 @@ fn in_cluster(
 ) -> Placed {
     let namespace = &surroundings.organization.namespace;
     let service = name_of(server);
+    let bridge = matches!(workload.program, WorkloadProgram::Bridge { .. });
     Placed {
         host: format!("{service}.{namespace}.svc"),
         target: ServerTarget::InCluster {
@@ -168,6 +169,7 @@ fn in_cluster(
             service: service.to_owned(),
             port: workload.port,
             path: path.to_owned(),
+            bridge,
         },
         workload: Some(workload),
     }

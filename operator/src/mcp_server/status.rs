@@ -96,6 +96,7 @@ fn endpoint(target: &ServerTarget) -> String {
             service,
             port,
             path,
+            ..
         } => {
             format!("http://{service}.{namespace}.svc:{port}{path}")
         }

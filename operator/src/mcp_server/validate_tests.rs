@@ -327,6 +327,7 @@ fn a_container_is_reached_by_its_service() {
         service: "box".to_owned(),
         port: 8000,
         path: "/x".to_owned(),
+        bridge: false,
     };
     assert_eq!(accepted.config.target, expected);
 }
@@ -336,7 +337,11 @@ fn a_stdio_server_is_reached_by_its_bridge_in_a_cluster() {
     let accepted = Case::default().accept(&server("notes", STDIO));
     assert!(matches!(
         accepted.config.target,
-        ServerTarget::InCluster { port: 8080, .. }
+        ServerTarget::InCluster {
+            port: 8080,
+            bridge: true,
+            ..
+        }
     ));
 }
 

@@ -2,14 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
+
+use super::confine;
+
+/// Start of the names of sessions' directories.
+pub(super) const DIRECTORY_PREFIX: &str = "agentapi-mcp-";
+/// Pause between looks at what a killed group has left.
+const REAP: Duration = Duration::from_millis(20);
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -20,6 +29,8 @@ pub struct Launch {
     pub command: Vec<String>,
     /// Further arguments.
     pub args: Vec<String>,
+    /// Directory it starts in; its session's own where there is none.
+    pub directory: Option<PathBuf>,
     /// Declared environment variables.
     pub env: BTreeMap<String, SecretString>,
 }
@@ -32,8 +43,11 @@ pub(super) struct Streams {
 
 /// Starts the program; `ended` ends it, and is cancelled when it ends by itself.
 pub(super) fn start(launch: &Launch, ended: CancellationToken) -> Result<Streams, Error> {
-    let directory = tempfile::Builder::new().prefix("agentapi-mcp-").tempdir()?;
-    let mut child = command(launch, &directory)?.spawn()?;
+    let directory = tempfile::Builder::new()
+        .prefix(DIRECTORY_PREFIX)
+        .tempdir()?;
+    let (mut child, confinement) = confine::spawn(command(launch, &directory)?, directory.path())?;
+    confinement.tell_once();
     let missing = || Error::other("a standard stream is missing");
     let streams = Streams {
         input: child.stdin.take().ok_or_else(missing)?,
@@ -63,7 +77,7 @@ fn command(launch: &Launch, directory: &TempDir) -> Result<Command, Error> {
                 .iter()
                 .map(|(name, value)| (name, value.expose_secret())),
         )
-        .current_dir(directory.path())
+        .current_dir(launch.directory.as_deref().unwrap_or(directory.path()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -89,6 +103,19 @@ async fn supervise(name: String, mut child: Child, directory: TempDir, ended: Ca
     let _ = child.wait().await;
     ended.cancel();
     drop(directory);
+    if let Some(group) = group {
+        reap(group).await;
+    }
+}
+
+/// The first process of a pod inherits the orphans of its children, and must
+/// take note of their end. Elsewhere there are none, and this returns at once.
+async fn reap(group: Pid) {
+    while let Ok(found) = waitpgid(group, WaitOptions::NOHANG) {
+        if found.is_none() {
+            tokio::time::sleep(REAP).await;
+        }
+    }
 }
 
 /// Servers may log to standard error; what they say is not ours to judge.

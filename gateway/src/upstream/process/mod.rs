@@ -1,11 +1,16 @@
 //! An MCP server as a child process that speaks over its standard streams
 //! (MCP 2025-11-25, Transports, "stdio").
 //!
-//! One child serves one session. It runs in a directory of its own, which is
-//! removed with it, in a process group of its own, and sees no environment
-//! variables but those declared and `PATH`, `HOME` and `TMPDIR`.
+//! One child serves one session. It has a directory of its own (`HOME` and
+//! `TMPDIR`), which is removed with it, and a process group of its own, which ends
+//! with it; it sees no environment variables but those declared and `PATH`, `HOME`
+//! and `TMPDIR`. On Linux it is confined (`confine`): it writes to its directory
+//! only, and cannot look into those of other sessions.
 
 mod child;
+mod confine;
+#[cfg(target_os = "linux")]
+mod domain;
 mod lines;
 mod routes;
 
