@@ -33,11 +33,15 @@ enum Command {
 #[derive(Args)]
 struct BridgeArguments {
     /// Copy this program to a path instead, for a pod whose image does not have it.
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["listen", "key_set", "command"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["listen", "key_set", "keep_key", "command"])]
     install: Option<PathBuf>,
     /// Print the key set that bridges need, made from AGENTAPI_BRIDGE_SIGNING_KEY, instead.
-    #[arg(long, conflicts_with_all = ["listen", "command"])]
+    #[arg(long, conflicts_with_all = ["listen", "keep_key", "command"])]
     key_set: bool,
+    /// Make that key, unless there is one, in the Secret agentapi-bridge-key of the
+    /// platform's namespace, and its key set in the ConfigMap agentapi-bridge-keys, instead.
+    #[arg(long, conflicts_with_all = ["listen", "command"])]
+    keep_key: bool,
     /// Address and port to listen on.
     #[arg(long, default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -77,6 +81,9 @@ async fn run_bridge(arguments: BridgeArguments) -> Result<(), Box<dyn std::error
         let key = key.ok_or("AGENTAPI_BRIDGE_SIGNING_KEY is not set")?;
         let signer = BridgeSigner::from_pem(&key)?;
         return Ok(writeln!(std::io::stdout(), "{}", signer.key_set())?);
+    }
+    if arguments.keep_key {
+        return Ok(bridge::keep_key(&Config::load()?.platform_namespace).await?);
     }
     init_logs(LogFormat::Json)?;
     let shutdown = serve::stop_on_signal()?;

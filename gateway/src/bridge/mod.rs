@@ -9,6 +9,7 @@
 mod children;
 mod endpoint;
 mod install;
+mod key;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use install::install;
+pub use key::{KeyError, keep_key};
 
 use crate::upstream::process::Launch;
 use crate::upstream::{BridgeTokenError, BridgeVerifier};

@@ -135,3 +135,9 @@ fn secrets_show_neither_in_debug_nor_in_errors() {
         );
     }
 }
+
+#[test]
+fn a_hosts_file_that_is_not_there_is_refused_at_start() {
+    let problem = problem("AGENTAPI_HOSTS_FILE", "/does/not/exist");
+    assert!(problem.contains("AGENTAPI_HOSTS_FILE"), "{problem}");
+}

@@ -4,6 +4,7 @@ mod environment;
 mod parse;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::Figment;
@@ -41,6 +42,8 @@ pub struct Config {
     pub platform_namespace: String,
     /// Ranges that may be dialled in spite of the platform's deny list.
     pub outbound_allow: Vec<IpNet>,
+    /// A file of names and addresses that is asked before the system's resolver.
+    pub hosts_file: Option<PathBuf>,
     /// Ranges of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Largest request body, in bytes.
@@ -95,6 +98,7 @@ struct Text {
     bridge_signing_key: SecretString,
     platform_namespace: String,
     outbound_allow: String,
+    hosts_file: String,
     trusted_proxies: String,
     request_body_bytes: String,
     request_timeout_seconds: String,
@@ -150,6 +154,7 @@ impl Config {
             )?,
             platform_namespace: parse::dns_label("platform_namespace", &text.platform_namespace)?,
             outbound_allow: parse::networks("outbound_allow", &text.outbound_allow)?,
+            hosts_file: parse::file("hosts_file", &text.hosts_file)?,
             trusted_proxies: parse::networks("trusted_proxies", &text.trusted_proxies)?,
             request_body_bytes: parse::number(
                 "request_body_bytes",

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine;
@@ -142,6 +143,18 @@ pub(super) fn networks(field: &'static str, text: &str) -> Result<Vec<IpNet>, Co
         })
     };
     list(text).map(network).collect()
+}
+
+/// A file that is there; absent if empty.
+pub(super) fn file(field: &'static str, text: &str) -> Result<Option<PathBuf>, ConfigError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match std::fs::metadata(text) {
+        Ok(found) if found.is_file() => Ok(Some(text.into())),
+        Ok(_) => Err(invalid(field, format!("{text:?} is not a file"))),
+        Err(error) => Err(invalid(field, format!("{text:?} cannot be read: {error}"))),
+    }
 }
 
 pub(super) fn number(

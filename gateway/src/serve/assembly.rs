@@ -19,7 +19,7 @@ use crate::mcp::{Mcp, Origins};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::{Environment, Installer, Tenants};
-use crate::upstream::{BridgeSigner, Dialer, Secrets};
+use crate::upstream::{BridgeSigner, Dialer, HostsFile, Secrets};
 use crate::{cache, store};
 
 /// What the program around the gateway gives it, besides configuration.
@@ -61,7 +61,7 @@ impl Gateway {
         let metrics = Metrics::new();
         let tenants = Tenants::default();
         let environment = Environment {
-            dialer: Dialer::new(config.outbound_allow.clone()),
+            dialer: dialer(&config),
             secrets: embedding.secrets,
             development: embedding.development,
             processes: embedding.processes,
@@ -152,6 +152,14 @@ impl Gateway {
             request_timeout: self.config.request_timeout,
             trusted_proxies: self.config.trusted_proxies,
         })
+    }
+}
+
+fn dialer(config: &Config) -> Dialer {
+    let allowed = config.outbound_allow.clone();
+    match &config.hosts_file {
+        Some(path) => Dialer::with_resolver(allowed, Arc::new(HostsFile::new(path.clone()))),
+        None => Dialer::new(allowed),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use jiff::Timestamp;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
@@ -28,6 +28,9 @@ pub enum BridgeTokenError {
     /// The signing key is not one.
     #[error("the bridges' signing key must be an Ed25519 key in PKCS#8 PEM")]
     SigningKey,
+    /// The system gives no random numbers.
+    #[error("no key can be generated on this machine")]
+    Generate,
     /// A token could not be signed.
     #[error("a token for a bridge could not be signed")]
     Sign(#[source] jsonwebtoken::errors::Error),
@@ -85,6 +88,18 @@ impl BridgeSigner {
             key: EncodingKey::from_ed_der(der.secret_pkcs8_der()),
             public: public.map_err(|_| BridgeTokenError::SigningKey)?,
         })
+    }
+
+    /// A new key, in PEM as [`BridgeSigner::from_pem`] takes it.
+    ///
+    /// # Errors
+    /// [`BridgeTokenError::Generate`].
+    pub fn generate() -> Result<SecretString, BridgeTokenError> {
+        let pair = Ed25519KeyPair::generate().map_err(|_| BridgeTokenError::Generate)?;
+        let document = pair.to_pkcs8v1().map_err(|_| BridgeTokenError::Generate)?;
+        let body = STANDARD.encode(document.as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        Ok(SecretString::from(pem))
     }
 
     /// The public key as a JSON Web Key Set (RFC 7517): what bridges are given.
@@ -184,11 +199,7 @@ fn short_lived(claims: &Claims) -> Result<(), BridgeTokenError> {
 
 #[cfg(test)]
 pub(crate) fn test_signer() -> BridgeSigner {
-    let pair = Ed25519KeyPair::generate().unwrap();
-    let der = pair.to_pkcs8v1().unwrap();
-    let body = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
-    BridgeSigner::from_pem(&SecretString::from(pem)).unwrap()
+    BridgeSigner::from_pem(&BridgeSigner::generate().unwrap()).unwrap()
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub trait Resolve: Send + Sync + 'static {
 }
 
 /// The resolver of the operating system.
-struct SystemResolver;
+pub(super) struct SystemResolver;
 
 #[async_trait]
 impl Resolve for SystemResolver {

@@ -10,6 +10,7 @@ mod status;
 mod supported;
 mod validate;
 mod validated;
+mod waiting;
 
 pub use credentials::secret_names;
 pub use plan::plan;

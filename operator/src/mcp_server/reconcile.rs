@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentapi_crds::{McpServer, Organization, names};
+use agentapi_crds::conditions::{find, types};
+use agentapi_crds::{McpServer, McpServerStatus, Organization, names};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
 use kube_runtime::controller::Action;
 use serde_json::Value;
 
@@ -13,6 +16,7 @@ use super::plan::plan;
 use super::status::{Applied, Replicas, status};
 use super::validate::validate;
 use super::validated::{Surroundings, ValidatedServer};
+use super::waiting::waiting_for;
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
 use crate::desired::no_organization;
@@ -23,6 +27,8 @@ use crate::problem::Member;
 
 /// Pause before another look at what nothing tells of.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(30);
+/// Shortest and longest pause before another look at pods that are not available.
+const LOOKS: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(600)];
 /// Pause before another look at a namespace that is not closed yet.
 const NAMESPACE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -131,32 +137,57 @@ async fn apply(
         .await?;
     match &valid.workload {
         Some(workload) => {
-            let available =
-                available(&server_owner, &namespace, &server.name_any(), context).await?;
-            Ok(Some(Replicas {
-                wanted: workload.replicas,
-                available,
-            }))
+            let name = server.name_any();
+            replicas(workload.replicas, &server_owner, &namespace, &name, context)
+                .await
+                .map(Some)
         }
         None => Ok(None),
     }
 }
 
-async fn available(
+async fn replicas(
+    wanted: u32,
     owner: &Owner,
     namespace: &str,
     name: &str,
     context: &Context,
-) -> Result<u64, WriteError> {
+) -> Result<Replicas, WriteError> {
     let deployment = context
         .writer
         .get_owned(Kind::Deployment, Some(namespace), name, owner)
-        .await?;
+        .await?
+        .map(|deployment| deployment.data);
     let available = deployment
         .as_ref()
-        .and_then(|deployment| deployment.data.pointer("/status/availableReplicas"))
-        .and_then(Value::as_u64);
-    Ok(available.unwrap_or(0))
+        .and_then(|deployment| deployment.pointer("/status/availableReplicas"))
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
+    let waiting_for = if available < u64::from(wanted) {
+        let pods = pods(owner, namespace, context).await?;
+        Some(waiting_for(deployment.as_ref(), &pods))
+    } else {
+        None
+    };
+    Ok(Replicas {
+        wanted,
+        available,
+        waiting_for,
+    })
+}
+
+async fn pods(owner: &Owner, namespace: &str, context: &Context) -> Result<Vec<Pod>, WriteError> {
+    let labels = owner.labels();
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let parameters = ListParams::default().labels(&labels.join(","));
+    let api: Api<Pod> = Api::namespaced(context.writer.client().clone(), namespace);
+    let listed = api.list(&parameters).await;
+    let listed =
+        listed.map_err(|source| WriteError::read(format!("pods of {namespace}"), source))?;
+    Ok(listed.items)
 }
 
 async fn finish(
@@ -168,11 +199,25 @@ async fn finish(
     let status = status(server, member, &applied, Timestamp::now());
     context.writer.write_status(server, &status).await?;
     match applied {
+        Ok(Some(Replicas {
+            waiting_for: Some(_),
+            ..
+        })) => Ok(Action::requeue(next_look(&status))),
         Ok(_) => Ok(Action::await_change()),
         Err(error) if error.is_stalled() => Ok(Action::requeue(FOREIGN_PAUSE)),
         Err(WriteError::NamespaceNotReady { .. }) => Ok(Action::requeue(NAMESPACE_PAUSE)),
         Err(error) => Err(error),
     }
+}
+
+/// The Deployment tells when its pods become available, but not what they wait
+/// for meanwhile: that is looked at, the more rarely the longer it takes.
+fn next_look(status: &McpServerStatus) -> Duration {
+    let since = find(&status.conditions, types::READY).map(|ready| ready.last_transition_time.0);
+    let waited = since.map(|since| Timestamp::now().duration_since(since));
+    let waited = waited.and_then(|waited| Duration::try_from(waited).ok());
+    let [shortest, longest] = LOOKS;
+    waited.unwrap_or_default().clamp(shortest, longest)
 }
 
 /// Takes the workload away, then lets the resource go. Without an organization

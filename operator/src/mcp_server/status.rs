@@ -11,10 +11,12 @@ use crate::conditions::{Progress, conditions};
 use crate::problem::{Member, Problem, summary};
 
 /// What is known about the workload of a server after it was applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Replicas {
     pub(super) wanted: u32,
     pub(super) available: u64,
+    /// What the others wait for; nothing where all are available.
+    pub(super) waiting_for: Option<String>,
 }
 
 /// What became of a server's objects.
@@ -71,17 +73,17 @@ fn progress(member: &Member<ValidatedServer>, applied: &Applied) -> Progress {
             reason: error.reason(),
             message: error.to_string(),
         },
-        (Member::Valid(_), Ok(Some(replicas)))
-            if replicas.available < u64::from(replicas.wanted) =>
-        {
-            Progress::Reconciling {
-                reason: reasons::PROGRESSING,
-                message: format!(
-                    "{} of {} replicas are available: see `kubectl get pods` in this namespace",
-                    replicas.available, replicas.wanted
-                ),
-            }
-        }
+        (
+            Member::Valid(_),
+            Ok(Some(Replicas {
+                wanted,
+                available,
+                waiting_for: Some(why),
+            })),
+        ) => Progress::Reconciling {
+            reason: reasons::PROGRESSING,
+            message: format!("{available} of {wanted} replicas are available: {why}"),
+        },
         (Member::Valid(_), Ok(_)) => {
             Progress::Ready("the server is in its organization's TenantConfig".to_owned())
         }

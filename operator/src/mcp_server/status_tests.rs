@@ -67,11 +67,17 @@ fn a_workload_without_its_replicas_is_reconciling() {
     let replicas = Replicas {
         wanted: 2,
         available: 1,
+        waiting_for: Some("pod clock-1 is not scheduled".to_owned()),
     };
     let status = told(&valid_member(), Ok(Some(replicas)));
     assert_eq!(
         summary(&status),
         expected("False", reasons::PROGRESSING, true, false)
+    );
+    let ready = find(&status.conditions, types::READY).expect("Ready is always there");
+    assert_eq!(
+        ready.message,
+        "1 of 2 replicas are available: pod clock-1 is not scheduled"
     );
 }
 

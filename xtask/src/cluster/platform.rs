@@ -1,7 +1,7 @@
 //! The platform on a running control plane: custom resources, chart, schema,
 //! operator and gateway.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,6 +19,9 @@ use crate::{go_tools, http, progress};
 const NAMESPACE: &str = "agentapi-system";
 const OPERATOR: &str = "agentapi-operator";
 const GATEWAY: &str = "agentapi-gateway";
+/// The image that servers' pods get the bridge from: the samples' own. Nothing
+/// pulls it here, where no node is.
+const GATEWAY_IMAGE: &str = "agentapi:dev";
 /// The chart's values for programs that run outside of the cluster.
 const HOST_PROCESSES: &str =
     "namespaces.createPlatform=true,operator.enabled=false,gateway.enabled=false";
@@ -40,6 +43,8 @@ pub(crate) struct Platform {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) endpoints: Endpoints,
+    /// Where the gateway looks up Services, since no cluster network reaches it.
+    pub(crate) hosts: PathBuf,
 }
 
 impl Platform {
@@ -60,9 +65,21 @@ impl Platform {
         progress::step("chart", || apply_chart(workspace, &kubectl))?;
         progress::step("database schema", || migrate(programs, &postgres))?;
         state.stop(|recorded| [OPERATOR, GATEWAY].contains(&recorded.name.as_str()))?;
-        let operator_admin = start_operator(state, &kubectl, programs)?;
-        let (gateway, gateway_admin) = start_gateway(state, &kubectl, programs, &postgres, &redis)?;
+        let bridge_key = state.signing_key("bridge-signing-key")?;
+        let key_set = bridge_key_set(programs, &bridge_key)?;
+        let operator_admin = start_operator(state, &kubectl, programs, key_set)?;
+        let hosts = hosts_file(state)?;
+        let (gateway, gateway_admin) = start_gateway(
+            state,
+            &kubectl,
+            programs,
+            &postgres,
+            &redis,
+            &bridge_key,
+            &hosts,
+        )?;
         Ok(Self {
+            hosts,
             postgres,
             redis,
             endpoints: Endpoints {
@@ -127,7 +144,32 @@ fn migrate(programs: &Path, postgres: &Postgres) -> Result<()> {
         .quiet()
 }
 
-fn start_operator(state: &mut State, kubectl: &Kubectl, programs: &Path) -> Result<String> {
+/// The public half of the bridges' key: all that the operator is given of it.
+fn bridge_key_set(programs: &Path, key: &str) -> Result<String> {
+    let printed = Run::new(programs.join(GATEWAY))
+        .args(["bridge", "--key-set"])
+        .env("AGENTAPI_BRIDGE_SIGNING_KEY", key)
+        .output()?;
+    Ok(printed.trim().to_owned())
+}
+
+/// The file in which a person, or a test, says where a server's program runs.
+fn hosts_file(state: &State) -> Result<PathBuf> {
+    let path = state.path("hosts");
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+fn start_operator(
+    state: &mut State,
+    kubectl: &Kubectl,
+    programs: &Path,
+    bridge_key_set: String,
+) -> Result<String> {
     let admin = state.port_to_listen_on("operator-admin")?;
     let environment = vec![
         (
@@ -136,6 +178,8 @@ fn start_operator(state: &mut State, kubectl: &Kubectl, programs: &Path) -> Resu
         ),
         ("AGENTAPI_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
         ("AGENTAPI_PLATFORM_NAMESPACE", NAMESPACE.to_owned()),
+        ("AGENTAPI_GATEWAY_IMAGE", GATEWAY_IMAGE.to_owned()),
+        ("AGENTAPI_BRIDGE_JWKS", bridge_key_set),
     ];
     let daemon = host_process(state, OPERATOR, programs, Vec::new(), environment);
     state.start(&daemon, || http::status(admin, "/ready") == Some(200))?;
@@ -148,6 +192,8 @@ fn start_gateway(
     programs: &Path,
     postgres: &Postgres,
     redis: &Redis,
+    bridge_key: &str,
+    hosts: &Path,
 ) -> Result<(String, String)> {
     let port = state.port_to_listen_on("gateway")?;
     let admin = state.port_to_listen_on("gateway-admin")?;
@@ -167,6 +213,8 @@ fn start_gateway(
             format!("local:{}", state.key("encryption")?),
         ),
         ("AGENTAPI_PLATFORM_NAMESPACE", NAMESPACE.to_owned()),
+        ("AGENTAPI_BRIDGE_SIGNING_KEY", bridge_key.to_owned()),
+        ("AGENTAPI_HOSTS_FILE", hosts.display().to_string()),
         // The servers that a developer tries are on this machine. This is the
         // platform's own permission, which no organization can give itself.
         ("AGENTAPI_OUTBOUND_ALLOW", "127.0.0.0/8".to_owned()),

@@ -118,6 +118,14 @@ impl State {
         self.secret(name, random::key)
     }
 
+    /// An Ed25519 private key in PEM under a name, made once and kept.
+    ///
+    /// # Errors
+    /// When it cannot be made or saved.
+    pub(crate) fn signing_key(&mut self, name: &str) -> Result<String> {
+        self.secret(name, random::ed25519_key)
+    }
+
     fn secret(&mut self, name: &str, make: impl FnOnce() -> Result<String>) -> Result<String> {
         if let Some(secret) = self.memory.secrets.get(name) {
             return Ok(secret.clone());

@@ -81,6 +81,10 @@ impl Services {
         self.give("AGENTAPI_TEST_AUDIT_LOG", audit_log);
         let kubectl = KUBECTL.path(&self.workspace).display().to_string();
         self.give("AGENTAPI_TEST_KUBECTL", kubectl);
+        self.give(
+            "AGENTAPI_TEST_HOSTS_FILE",
+            platform.hosts.display().to_string(),
+        );
         self.give("AGENTAPI_TEST_GATEWAY_URL", platform.endpoints.gateway);
         self.give(
             "AGENTAPI_TEST_GATEWAY_ADMIN_URL",
