@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use agentapi_e2e::client::Client;
+use agentapi_e2e::cluster::Cluster;
 use agentapi_e2e::eventually::eventually;
 use agentapi_e2e::issuer::Issuer;
 use agentapi_e2e::mcp::Mcp;
@@ -17,7 +18,7 @@ use agentapi_e2e::program::{Program, built, setting};
 use anyhow::{Context, Result, ensure};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 const NOTES: &str = "{stdio: {image: 'agentapi:dev', command: [agentapi, sample, notes], env: [{name: NOTES_TITLE, value: Bridged}]}}";
 
@@ -78,7 +79,7 @@ async fn nobody_reaches_a_child_past_the_gateway() -> Result<()> {
     let setting = Setting::new().await?;
     let bridge = setting.run_planned().await?;
     let before = bridge.last_start()?;
-    let client = Client::new(format!("http://{}:8080", setting.address));
+    let client = Client::new(setting.endpoint());
     let user = format!("Bearer {}", setting.token()?);
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"}).to_string();
     for headers in [vec![], vec![("authorization", user.as_str())]] {
@@ -163,6 +164,11 @@ impl Setting {
         })
     }
 
+    /// Where the bridge listens, past the gateway.
+    fn endpoint(&self) -> String {
+        format!("http://{}:8080", self.address)
+    }
+
     fn token(&self) -> Result<String> {
         self.issuer
             .token(&self.organization.name, "alice", &["user"])
@@ -188,6 +194,11 @@ impl Setting {
         .await?;
         let container = &deployment["spec"]["template"]["spec"]["containers"][0];
         let bridge = self.start(container)?;
+        eventually("the bridge answers", async || {
+            let endpoint = Client::new(self.endpoint());
+            endpoint.send(Method::GET, "/mcp", &[], "").await
+        })
+        .await?;
         self.name_address()?;
         Ok(bridge)
     }
@@ -286,3 +297,75 @@ for stat in /proc/[0-9]*/stat; do
     if [ "$parent" = "$1" ]; then kill -KILL "$pid" && found=0; fi
 done
 exit $found"#;
+
+#[tokio::test]
+async fn the_charts_job_makes_one_key_and_keeps_it() -> Result<()> {
+    let job = KeyJob::new().await?;
+    job.run().await?;
+    let (secret, published) = (job.secret().await?, job.published().await?);
+    ensure!(
+        published.contains("\"crv\":\"Ed25519\"") && !published.contains("\"d\""),
+        "the operator is given {published}"
+    );
+    job.cluster
+        .kubectl(&["delete", "configmap", KEY_SET, "-n", PLATFORM], "")
+        .await?;
+    job.run().await?;
+    ensure!(job.secret().await? == secret, "the key is another one");
+    ensure!(
+        job.published().await? == published,
+        "the key set is another one"
+    );
+    Ok(())
+}
+
+const PLATFORM: &str = "agentapi-system";
+const KEY_SET: &str = "agentapi-bridge-keys";
+
+/// What the chart's Job runs, with the rights that the chart gives it.
+struct KeyJob {
+    cluster: Cluster,
+    kubeconfig: NamedTempFile,
+}
+
+impl KeyJob {
+    async fn new() -> Result<Self> {
+        let cluster = Cluster::connect()?;
+        let arguments = ["create", "token", "agentapi-bridge-key", "-n", PLATFORM];
+        let token = cluster.kubectl(&arguments, "").await?;
+        let administrators = std::fs::read_to_string(setting("AGENTAPI_TEST_KUBECONFIG")?)?;
+        let mut config: serde_json::Value = serde_yaml::from_str(&administrators)?;
+        config["users"][0]["user"] = json!({ "token": token.trim() });
+        let kubeconfig = NamedTempFile::new()?;
+        std::fs::write(kubeconfig.path(), config.to_string())?;
+        Ok(Self {
+            cluster,
+            kubeconfig,
+        })
+    }
+
+    async fn run(&self) -> Result<()> {
+        let output = tokio::process::Command::new(built("agentapi-gateway")?)
+            .args(["bridge", "--keep-key"])
+            .env("KUBECONFIG", self.kubeconfig.path())
+            .output()
+            .await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "the Job failed: {said}");
+        Ok(())
+    }
+
+    async fn secret(&self) -> Result<Value> {
+        let object = ["secret", "agentapi-bridge-key", "-n", PLATFORM];
+        Ok(self.cluster.get(&object).await?["data"].take())
+    }
+
+    async fn published(&self) -> Result<String> {
+        let found = self
+            .cluster
+            .get(&["configmap", KEY_SET, "-n", PLATFORM])
+            .await?;
+        let key_set = found["data"]["jwks"].as_str();
+        Ok(key_set.context("no key set is published")?.to_owned())
+    }
+}

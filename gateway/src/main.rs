@@ -83,7 +83,10 @@ async fn run_bridge(arguments: BridgeArguments) -> Result<(), Box<dyn std::error
         return Ok(writeln!(std::io::stdout(), "{}", signer.key_set())?);
     }
     if arguments.keep_key {
-        return Ok(bridge::keep_key(&Config::load()?.platform_namespace).await?);
+        let namespace = Config::load()?.platform_namespace;
+        bridge::keep_key(&namespace).await?;
+        let kept = format!("the bridges' key and its key set are in namespace {namespace}");
+        return Ok(writeln!(std::io::stdout(), "{kept}")?);
     }
     init_logs(LogFormat::Json)?;
     let shutdown = serve::stop_on_signal()?;

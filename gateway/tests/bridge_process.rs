@@ -1,10 +1,10 @@
 //! The program `agentapi-gateway bridge` itself, as it runs in a server's pod.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
 use agentapi_gateway::upstream::BridgeSigner;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
@@ -35,9 +35,9 @@ struct Bridge {
 }
 
 impl Bridge {
-    async fn start() -> Self {
-        let scratch = tempfile::tempdir().unwrap();
-        let signer = BridgeSigner::from_pem(&SecretString::from(KEY.to_owned())).unwrap();
+    async fn start() -> Result<Self> {
+        let scratch = tempfile::tempdir()?;
+        let signer = BridgeSigner::from_pem(&SecretString::from(KEY.to_owned()))?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_agentapi-gateway"))
             .args(["bridge", "--listen", "127.0.0.1:0", "--"])
             .args(["sh", "-c", SERVER])
@@ -47,81 +47,79 @@ impl Bridge {
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+            .spawn()?;
+        let log = child.stderr.take().context("there is no log")?;
+        let mut log = BufReader::new(log).lines();
         let address = loop {
-            let line = log.next_line().await.unwrap();
-            let line = line.expect("the bridge ends before it serves");
+            let line = log.next_line().await?;
+            let line = line.context("the bridge ends before it serves")?;
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(address) = line.get("address") {
-                break address.as_str().unwrap().to_owned();
+            if let Some(address) = line["address"].as_str() {
+                break address.to_owned();
             }
         };
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self {
+        Ok(Self {
             url: format!("http://{address}/mcp"),
             scratch,
             _child: child,
-        }
+        })
     }
 
-    async fn initialize(&self, token: Option<&str>) -> StatusCode {
+    async fn initialize(&self, token: Option<&str>) -> Result<StatusCode> {
         let mut request = Request::post(&self.url);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#;
-        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let request = request.body(Full::new(Bytes::from(body)))?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        client.request(request).await.unwrap().status()
+        Ok(client.request(request).await?.status())
     }
 
     /// When the last session's directory was made or removed: each child has one.
-    fn last_start(&self) -> SystemTime {
-        modified(self.scratch.path())
+    fn last_start(&self) -> Result<SystemTime> {
+        Ok(std::fs::metadata(self.scratch.path())?.modified()?)
     }
 }
 
-fn modified(path: &Path) -> SystemTime {
-    std::fs::metadata(path).unwrap().modified().unwrap()
-}
-
-fn token(audience: &str, lifetime: i64) -> String {
+fn token(audience: &str, lifetime: i64) -> Result<String> {
     let now = jiff::Timestamp::now().as_second();
     let claims =
         json!({"iss": "agentapi-gateway", "aud": audience, "iat": now, "exp": now + lifetime});
-    let key = EncodingKey::from_ed_pem(KEY.as_bytes()).unwrap();
-    jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &key).unwrap()
+    let key = EncodingKey::from_ed_pem(KEY.as_bytes())?;
+    Ok(jsonwebtoken::encode(
+        &Header::new(Algorithm::EdDSA),
+        &claims,
+        &key,
+    )?)
 }
 
 #[tokio::test]
-async fn a_child_is_started_for_the_gateway() {
-    let bridge = Bridge::start().await;
-    let before = bridge.last_start();
-    assert_eq!(
-        bridge.initialize(Some(&token(AUDIENCE, 60))).await,
-        StatusCode::OK
-    );
-    assert_ne!(bridge.last_start(), before, "no directory for a session");
+async fn a_child_is_started_for_the_gateway() -> Result<()> {
+    let bridge = Bridge::start().await?;
+    let before = bridge.last_start()?;
+    let status = bridge.initialize(Some(&token(AUDIENCE, 60)?)).await?;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(bridge.last_start()?, before, "no directory for a session");
+    Ok(())
 }
 
 #[tokio::test]
-async fn no_child_is_started_for_anybody_else() {
-    let bridge = Bridge::start().await;
-    let before = bridge.last_start();
+async fn no_child_is_started_for_anybody_else() -> Result<()> {
+    let bridge = Bridge::start().await?;
+    let before = bridge.last_start()?;
+    let theirs = "agentapi-bridge/org-globex/notes";
     let cases = [
         ("no token", None),
-        (
-            "another server's",
-            Some(token("agentapi-bridge/org-globex/notes", 60)),
-        ),
-        ("an expired one", Some(token(AUDIENCE, -60))),
-        ("one for longer than any", Some(token(AUDIENCE, 86_400))),
+        ("another server's", Some(token(theirs, 60)?)),
+        ("an expired one", Some(token(AUDIENCE, -60)?)),
+        ("one for longer than any", Some(token(AUDIENCE, 86_400)?)),
     ];
     for (what, token) in cases {
-        let status = bridge.initialize(token.as_deref()).await;
+        let status = bridge.initialize(token.as_deref()).await?;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{what}");
     }
-    assert_eq!(bridge.last_start(), before, "a child was started");
+    assert_eq!(bridge.last_start()?, before, "a child was started");
+    Ok(())
 }

@@ -21,7 +21,9 @@ const CONFIG_MAP: (&str, &str) = ("agentapi-bridge-keys", "jwks");
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// No cluster can be reached.
-    #[error("no Kubernetes cluster can be reached: run in a pod with a service account, or set KUBECONFIG")]
+    #[error(
+        "no Kubernetes cluster can be reached: run in a pod with a service account, or set KUBECONFIG"
+    )]
     Cluster(#[source] Box<kube::Error>),
     /// An object cannot be read or written.
     #[error("{object} cannot be read or written")]
@@ -85,11 +87,7 @@ async fn private(secrets: Api<Secret>, namespace: &str) -> Result<SecretString, 
         .ok_or_else(|| KeyError::NotAKey(namespace.to_owned()))
 }
 
-async fn publish(
-    maps: Api<ConfigMap>,
-    namespace: &str,
-    key_set: String,
-) -> Result<(), KeyError> {
+async fn publish(maps: Api<ConfigMap>, namespace: &str, key_set: String) -> Result<(), KeyError> {
     let failed = failure("ConfigMap", namespace, CONFIG_MAP.0);
     let data = Some(BTreeMap::from([(CONFIG_MAP.1.to_owned(), key_set)]));
     let parameters = PostParams::default();
@@ -116,7 +114,11 @@ fn named(name: &str) -> ObjectMeta {
     let label = ("app.kubernetes.io/part-of", "agentapi");
     ObjectMeta {
         name: Some(name.to_owned()),
-        labels: Some([label].map(|(key, value)| (key.into(), value.into())).into()),
+        labels: Some(
+            [label]
+                .map(|(key, value)| (key.into(), value.into()))
+                .into(),
+        ),
         ..ObjectMeta::default()
     }
 }
