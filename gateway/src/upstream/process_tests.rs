@@ -173,18 +173,59 @@ async fn each_program_has_a_directory_of_its_own_which_goes_with_it() {
     .await;
 }
 
-#[tokio::test]
-async fn what_a_program_started_ends_with_it() {
-    let script = r#"read -r l; sleep 1000 & printf '{"jsonrpc":"2.0","id":1,"result":%s}\n' "$!"; read -r l"#;
-    let process = start(script, PATIENCE);
-    let grandchild = result(&process).await;
-    drop(process);
-    let status = format!("/proc/{grandchild}/stat");
+/// Starts something in the background, tells its process id, and waits.
+fn starts(background: &str) -> String {
+    format!(
+        r#"read -r l; {background} & printf '{{"jsonrpc":"2.0","id":1,"result":%s}}\n' "$!"; read -r l"#
+    )
+}
+
+/// Waits until a process has ended.
+async fn eventually_ended(process: &Value) {
+    let status = format!("/proc/{process}/stat");
     eventually("the grandchild must be ended", || {
         // An orphan that nobody has reaped yet is a zombie.
         std::fs::read_to_string(&status).map_or(true, |stat| stat.contains(") Z"))
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_program_started_ends_with_it() {
+    let process = start(&starts("sleep 1000"), PATIENCE);
+    let grandchild = result(&process).await;
+    drop(process);
+    eventually_ended(&grandchild).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_left_the_programs_group_ends_with_it() {
+    // `setsid` runs in a background job, which leads no group: it does not fork, so that `$!` is right.
+    let process = start(&starts("setsid sleep 1000"), PATIENCE);
+    let daemon = result(&process).await;
+    let status = format!("/proc/{daemon}/stat");
+    eventually("the daemon must have a session of its own", || {
+        let stat = std::fs::read_to_string(&status).unwrap_or_default();
+        stat.split_whitespace().nth(5) == Some(&daemon.to_string())
+    })
+    .await;
+    drop(process);
+    eventually_ended(&daemon).await;
+}
+
+#[test]
+fn what_a_program_started_ends_with_the_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (process, grandchild) = runtime.block_on(async {
+        let process = start(&starts("sleep 1000"), PATIENCE);
+        let grandchild = result(&process).await;
+        (process, grandchild)
+    });
+    runtime.shutdown_background();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(eventually_ended(&grandchild));
+    drop(process);
 }
 
 #[tokio::test]
@@ -203,8 +244,7 @@ async fn a_request_that_nobody_can_hear_is_answered_with_an_error() {
 async fn the_first_process_of_a_pod_leaves_no_zombies() {
     // What orphans are given to, as process 1 is.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
-    let script = r#"read -r l; sleep 1000 & printf '{"jsonrpc":"2.0","id":1,"result":%s}\n' "$!"; read -r l"#;
-    let process = start(script, PATIENCE);
+    let process = start(&starts("sleep 1000"), PATIENCE);
     let grandchild = result(&process).await;
     drop(process);
     let directory = format!("/proc/{grandchild}");

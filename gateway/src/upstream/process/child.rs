@@ -88,25 +88,51 @@ fn command(launch: &Launch, directory: &TempDir) -> Result<Command, Error> {
 
 /// Waits for the end of the child, and ends what it started.
 async fn supervise(name: String, mut child: Child, directory: TempDir, ended: CancellationToken) {
-    let group = child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(Pid::from_raw);
+    let group = Group::of(&child);
     tokio::select! {
         status = child.wait() => tracing::info!(server = name, ?status, "the server's program has ended"),
         () = ended.cancelled() => {}
     }
-    if let Some(group) = group {
-        // Fails if nobody is left in the group, which is as good.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
+    let id = group.0;
+    drop(group);
     let _ = child.wait().await;
     ended.cancel();
+    end_strays(&directory).await;
     drop(directory);
-    if let Some(group) = group {
-        reap(group).await;
+    if let Some(id) = id {
+        reap(id).await;
     }
 }
+
+/// A process group. It is killed when this is dropped: at the latest when the
+/// runtime ends, which waits for no task.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(leader: &Child) -> Self {
+        let id = leader.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.and_then(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            // Fails if nobody is left in the group, which is as good.
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn end_strays(directory: &TempDir) {
+    let path = directory.path().to_owned();
+    // Fails only if the runtime ends.
+    let _ = tokio::task::spawn_blocking(move || super::strays::kill(&path)).await;
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn end_strays(_: &TempDir) {}
 
 /// The first process of a pod inherits the orphans of its children, and must
 /// take note of their end. Elsewhere there are none, and this returns at once.

@@ -3,7 +3,7 @@
 //!
 //! One child serves one session. It has a directory of its own (`HOME` and
 //! `TMPDIR`), which is removed with it, and a process group of its own, which ends
-//! with it; it sees no environment variables but those declared and `PATH`, `HOME`
+//! with it as do those that left the group (`strays`); it sees no environment variables but those declared and `PATH`, `HOME`
 //! and `TMPDIR`. On Linux it is confined (`confine`): it writes to its directory
 //! only, and cannot look into those of other sessions.
 
@@ -13,6 +13,8 @@ mod confine;
 mod domain;
 mod lines;
 mod routes;
+#[cfg(target_os = "linux")]
+mod strays;
 
 use std::sync::Arc;
 use std::time::Duration;
