@@ -86,7 +86,8 @@ impl Default for ServerLimits {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Resilience {
-    /// Time after which a call is given up, from 1s to 10m.
+    /// Silence after which a call is given up, from 1s to 10m. Progress breaks it; ten times as
+    /// long is the most that a call may take in all.
     #[serde(default = "default_timeout")]
     #[schemars(length(min = 2, max = 24), regex(pattern = crate::duration::PATTERN))]
     #[x_kube(validation = rules::duration_between("1s", "10m"))]

@@ -233,6 +233,7 @@ fn in_cluster(port: u16, bridge: bool, bridges: Option<Arc<BridgeSigner>>) -> Ar
         secrets: Arc::new(test_config::NoSecrets),
         processes: false,
         bridges,
+        metrics: crate::telemetry::Metrics::new(),
     };
     Arc::new(Server::compile(&config, &environment).unwrap())
 }

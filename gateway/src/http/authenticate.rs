@@ -92,6 +92,13 @@ async fn authenticate(
     state.authenticator.authenticate(token, organization).await
 }
 
+/// Counts a further MCP message of a request against the caller's rate.
+pub(crate) async fn within_mcp_rate(state: &AppState, caller: &Caller) -> Result<(), Problem> {
+    within_rate(state, caller, RequestClass::Mcp)
+        .await
+        .map(drop)
+}
+
 async fn within_rate(
     state: &AppState,
     caller: &Caller,

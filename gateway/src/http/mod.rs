@@ -40,6 +40,7 @@ use crate::mcp;
 use crate::telemetry::Metrics;
 
 pub use authenticate::RequestContext;
+pub(crate) use authenticate::within_mcp_rate;
 pub use openapi::openapi;
 pub use problem::{ErrorCode, Problem, ProblemDocument};
 pub use request_id::current as current_request_id;

@@ -254,6 +254,11 @@ impl Problem {
         self.code
     }
 
+    /// What happened, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(super) fn challenge(self, challenge: &str) -> Self {
         self.header(WWW_AUTHENTICATE, challenge)
     }

@@ -1,7 +1,7 @@
 //! `initialize`: how a session begins (MCP 2025-11-25, Lifecycle).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::response::Response;
 use futures::future::join_all;
@@ -61,19 +61,12 @@ async fn through(
     params: InitializeParams,
     act: OpenAct,
 ) -> Result<Response, Problem> {
-    let started = Instant::now();
     let call = Call {
         text: with_spoken_revision(envelope, &params),
         id: id.get().to_owned(),
         progress_token: None,
     };
     let connected = server.connect(call).await;
-    let label = connected
-        .as_ref()
-        .err()
-        .map_or("success", |error| error.code());
-    let metrics = &exchange.state.metrics;
-    metrics.upstream("connect", label, started.elapsed());
     let (connection, answer) = match connected {
         Ok(connected) => connected,
         Err(error) => {
@@ -152,17 +145,19 @@ async fn begin(
 }
 
 /// Connects to servers that this process has never heard, to learn what they can
-/// do. Only the first session after a start or a change waits for that.
+/// do. Only the first sessions after a start or a change wait for that.
 async fn hear(exchange: &Exchange, live: &Live) {
     let servers = exchange.caller.tenant.servers.values();
-    let unheard = servers.filter(|server| server.begin_probe());
-    let probes = unheard.map(|server| timeout(PROBE, live.upstreams.with(server)));
-    for probe in join_all(probes).await {
-        // Whoever did not answer shows as a failure in the lists.
-        if let Ok(Err(error)) = probe {
-            tracing::debug!(%error, "a server could not be asked what it can do");
-        }
-    }
+    let probes = servers.map(|server| {
+        server.probe(async {
+            // Whoever does not answer shows as a failure in the lists.
+            if let Ok(Err(error)) = timeout(PROBE, live.upstreams.with(server)).await {
+                let server = server.name();
+                tracing::debug!(server, %error, "a server could not be asked what it can do");
+            }
+        })
+    });
+    join_all(probes).await;
 }
 
 /// The composed prompt, in agent sessions.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 use super::handlers::Exchange;
 use super::live::Live;
@@ -190,7 +191,8 @@ async fn set_level(
     let set = servers.map(|server| async move {
         let connection = session.upstreams.with(server).await?;
         let call = own_call("logging/setLevel", params);
-        connection.call(call).await?.response().await
+        let replied = connection.call(call, &CancellationToken::new()).await?;
+        replied.response().await
     });
     for set in join_all(set).await {
         if let Err(error) = set {
@@ -221,11 +223,20 @@ async fn notification(
         // Each server was told when it was connected to.
         "notifications/initialized" => Ok(respond::accepted()),
         "notifications/progress" => to_its_server(exchange, session, envelope).await,
-        // A server ignores the cancellation of a request that it does not know.
-        "notifications/cancelled" | "notifications/roots/list_changed" => {
-            for connection in session.upstreams.open_now() {
-                notify(&connection, envelope.text()).await;
-            }
+        "notifications/cancelled" => {
+            let told = match cancelled(session, envelope) {
+                Some(connection) => vec![connection],
+                // Another replica may have the call; servers ignore what they do not know.
+                None => {
+                    let servers = exchange.caller.tenant.servers.values();
+                    session.upstreams.all_existing(servers).await
+                }
+            };
+            notify_all(&told, envelope.text()).await;
+            Ok(respond::accepted())
+        }
+        "notifications/roots/list_changed" => {
+            notify_all(&session.upstreams.open_now(), envelope.text()).await;
             Ok(respond::accepted())
         }
         _ => Err(Problem::new(
@@ -235,11 +246,27 @@ async fn notification(
     }
 }
 
-async fn notify(connection: &Connection, text: &str) {
-    if let Err(error) = connection.send(text.to_owned()).await {
-        let server = connection.server().name();
-        tracing::debug!(server, %error, "a notification was not delivered");
+/// Gives up the call that a cancellation names; the connection it runs on, if
+/// this process has it.
+pub(super) fn cancelled(session: &Live, envelope: &Envelope<'_>) -> Option<Arc<Connection>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Params<'a> {
+        #[serde(borrow)]
+        request_id: &'a RawValue,
     }
+    let params: Params<'_> = serde_json::from_str(envelope.params()?).ok()?;
+    session.calls.cancel(params.request_id.get())
+}
+
+async fn notify_all(connections: &[Arc<Connection>], text: &str) {
+    let notified = connections.iter().map(|connection| async move {
+        if let Err(error) = connection.send(text.to_owned()).await {
+            let server = connection.server().name();
+            tracing::debug!(server, %error, "a notification was not delivered");
+        }
+    });
+    join_all(notified).await;
 }
 
 /// Brings what answers a request of a server to that server.

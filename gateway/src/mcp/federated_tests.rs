@@ -4,28 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentapi_crds::tenant_config::{Merge, PolicyMode, PromptConfig, PromptLevel, ServerTarget};
-use axum::body::Body;
 use bytes::Bytes;
-use futures::StreamExt;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::testing::{ECHOED, TestGateway, mcp_server, server};
+use super::testing::{ECHOED, PROGRESS, TestGateway, call, eventually, held, mcp_server, server};
 use crate::upstream::test_server::{TestServer, accepted, answer, events, never};
-
-const PROGRESS: &str = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}"#;
 
 fn names(list: &Value) -> Vec<&str> {
     let items = list.as_array().unwrap().iter();
     items.map(|item| item["name"].as_str().unwrap()).collect()
-}
-
-fn call(name: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"arguments":{{"x":1.0}},"name":"{name}"}}}}"#
-    )
 }
 
 #[tokio::test]
@@ -38,6 +28,68 @@ async fn the_gateway_introduces_itself_with_what_its_servers_can_do() {
         result["capabilities"],
         json!({ "tools": {}, "resources": {}, "prompts": {} })
     );
+}
+
+#[tokio::test]
+async fn capabilities_are_those_that_any_server_has() {
+    let declaring = |capabilities: &'static str| {
+        mcp_server(move |seen| {
+            let result =
+                format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}"#);
+            let asked = seen.rpc_method() == "initialize";
+            asked.then(|| crate::upstream::test_server::json(seen.result(&result)))
+        })
+    };
+    let one = declaring(r#"{"prompts":{"listChanged":true}}"#).await;
+    let other = declaring(r#"{"completions":{},"x-vendor":{}}"#).await;
+    let servers = vec![server("one", &one.url()), server("other", &other.url())];
+    let gateway = TestGateway::start(servers).await;
+    let result = gateway.client("/mcp").initialize().await.result();
+    let expected = json!({ "prompts": {}, "completions": {} });
+    assert_eq!(result["capabilities"], expected);
+}
+
+#[tokio::test]
+async fn what_is_done_at_servers_is_counted_without_anybodys_names() {
+    let upstream = mcp_server(|_| None).await;
+    let gateway = TestGateway::start(vec![server("notes", &upstream.url())]).await;
+    let client = gateway.connected("/mcp").await;
+    client.ask("tools/list", json!({})).await.result();
+    client.send(call("notes__echo")).await.result();
+    client.send(call("notes__fail")).await.result();
+    client
+        .ask("resources/read", json!({ "uri": "notes+note://1" }))
+        .await
+        .result();
+    client.ask("alices/own/method", json!({})).await.error();
+    client.end().await;
+    let ended = || {
+        upstream
+            .seen()
+            .iter()
+            .any(|seen| seen.method == Method::DELETE)
+    };
+    eventually("the session was not ended", ended).await;
+    let counted = async |what: &str, labels: &str| {
+        let line = format!("agentapi_{what}_duration_seconds_count{{{labels}}} 1");
+        for _ in 0..1000 {
+            if gateway.metrics().await.contains(&line) {
+                return;
+            }
+        }
+        panic!("{line} is not in {}", gateway.metrics().await);
+    };
+    for operation in ["connect", "list", "call", "read", "disconnect"] {
+        let labels = format!(r#"operation="{operation}",outcome="success""#);
+        counted("upstream", &labels).await;
+    }
+    counted("upstream", r#"operation="call",outcome="tool_error""#).await;
+    counted("mcp_request", r#"method="tools/list",outcome="success""#).await;
+    counted("mcp_request", r#"method="other",outcome="failure""#).await;
+    let text = gateway.metrics().await;
+    for name in ["acme", "alice", "notes", "echo"] {
+        assert!(!text.contains(name), "{name} is in {text}");
+    }
 }
 
 #[tokio::test]
@@ -221,23 +273,6 @@ async fn a_changed_list_is_asked_for_again() {
     client.send(call("notes__echo")).await.result();
     client.ask("tools/list", json!({})).await.result();
     assert_eq!(upstream.count("tools/list"), 2);
-}
-
-/// A server that sends progress at once, and its answer when it is told to.
-async fn held(release: Arc<Notify>) -> TestServer {
-    mcp_server(move |seen| {
-        let (release, answered) = (release.clone(), seen.result(ECHOED));
-        (seen.rpc_method() == "tools/call").then(|| {
-            let first = futures::stream::iter([format!("data: {PROGRESS}\n\n")]);
-            let last = futures::stream::once(async move {
-                release.notified().await;
-                format!("data: {answered}\n\n")
-            });
-            let body = first.chain(last).map(Ok::<_, std::io::Error>);
-            answer(StatusCode::OK, "text/event-stream", Body::from_stream(body))
-        })
-    })
-    .await
 }
 
 #[tokio::test]

@@ -14,10 +14,10 @@ use utoipa_axum::PathItemExt;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::live::Live;
-use super::request::{Incoming, method_label, session_header};
+use super::request::{Incoming, check_revision, method_label, session_header};
 use super::respond::{self, Failed};
 use super::scope::{Scope, Target};
-use super::{connect, describe, federated, single};
+use super::{batch, connect, describe, federated, single};
 use crate::auth::Caller;
 use crate::domain::audit::{Action, Context, Outcome};
 use crate::domain::mcp::{Envelope, Kind};
@@ -77,19 +77,36 @@ async fn message(
         scope,
     };
     let incoming = Incoming::read(request, &exchange).await?;
-    let (method, answered) = match incoming.peek() {
-        Ok(envelope) => (
-            method_label(&envelope),
-            serve(&exchange, &incoming, &envelope).await,
-        ),
-        Err(malformed) => ("malformed", Ok(respond::malformed(&malformed))),
-    };
+    if let Some(items) = incoming.batch() {
+        return batch::serve(&exchange, &incoming, &items).await;
+    }
+    match incoming.peek() {
+        Ok(envelope) => measured(&exchange, &incoming, &envelope).await,
+        Err(malformed) => {
+            let took = started.elapsed();
+            exchange
+                .state
+                .metrics
+                .mcp_call("malformed", "failure", took);
+            Ok(respond::malformed(&malformed))
+        }
+    }
+}
+
+/// Serves one message, and counts how it ended.
+pub(super) async fn measured(
+    exchange: &Exchange,
+    incoming: &Incoming,
+    envelope: &Envelope<'_>,
+) -> Result<Response, Problem> {
+    let started = Instant::now();
+    let answered = serve(exchange, incoming, envelope).await;
     let failed = answered.as_ref().map_or(true, |response| {
         response.extensions().get::<Failed>().is_some()
     });
     let outcome = if failed { "failure" } else { "success" };
     let metrics = &exchange.state.metrics;
-    metrics.mcp_call(method, outcome, started.elapsed());
+    metrics.mcp_call(method_label(envelope), outcome, started.elapsed());
     answered
 }
 
@@ -134,6 +151,7 @@ async fn end(
         context,
         scope,
     };
+    check_revision(request.headers())?;
     let id = session_header(request.headers())?.ok_or_else(|| {
         Problem::new(
             ErrorCode::InvalidRequest,
@@ -190,7 +208,8 @@ async fn no_stream() -> Problem {
     .allow("POST, DELETE")
 }
 
-async fn live(exchange: &Exchange, id: &str) -> Result<Arc<Live>, Problem> {
+/// The caller's session.
+pub(super) async fn live(exchange: &Exchange, id: &str) -> Result<Arc<Live>, Problem> {
     let live = &exchange.state.mcp.live;
     let found = live.get(&exchange.caller, &exchange.scope, id).await?;
     found.ok_or_else(Problem::not_found)

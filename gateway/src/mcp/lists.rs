@@ -9,6 +9,7 @@ use futures::future::join_all;
 use moka::future::Cache;
 use serde::Deserialize;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::federated::own_call;
 use super::handlers::Exchange;
@@ -182,7 +183,8 @@ async fn ask_page(
     params: &str,
 ) -> Result<Option<Page>, Missing> {
     let server = connection.server();
-    let called = connection.call(own_call(kind.method(), params)).await;
+    let call = own_call(kind.method(), params);
+    let called = connection.call(call, &CancellationToken::new()).await;
     let answer = match called {
         Ok(reply) => reply.response().await,
         Err(error) => Err(error),

@@ -12,6 +12,7 @@ use moka::Expiry;
 use moka::future::Cache;
 use uuid::Uuid;
 
+use super::in_flight::InFlight;
 use super::scope::Scope;
 use crate::auth::Caller;
 use crate::domain::mcp::carried;
@@ -32,6 +33,10 @@ pub(super) struct Live {
     pub(super) id: Uuid,
     pub(super) upstreams: Arc<UpstreamSessions>,
     pub(super) client_capabilities: serde_json::Value,
+    /// Revision negotiated with the client.
+    pub(super) revision: String,
+    /// Calls that this process has under way.
+    pub(super) calls: InFlight,
     user: String,
     scope: McpScope,
     expires_at: Timestamp,
@@ -114,6 +119,7 @@ impl LiveSessions {
             .end_mcp_session(tenant, &caller.user, live.id)
             .await?;
         self.sessions.invalidate(&(tenant, live.id)).await;
+        live.calls.cancel_all();
         Ok(ended)
     }
 
@@ -146,6 +152,8 @@ impl LiveSessions {
         let idle = caller.tenant.config.sessions.idle_timeout_seconds;
         Live {
             id: session.id,
+            revision: client.revision.clone(),
+            calls: InFlight::default(),
             upstreams: Arc::new(UpstreamSessions::new(client, self.store.clone())),
             client_capabilities: session.client_capabilities,
             user: session.user,

@@ -9,11 +9,13 @@
 //! session; `connect` begins one; `federated` or `single` decides who
 //! answers; `relay` brings the answer back, and with it the audit record.
 
+mod batch;
 mod connect;
 mod describe;
 mod errors;
 mod federated;
 pub(crate) mod handlers;
+mod in_flight;
 mod lists;
 mod live;
 mod origin;
@@ -49,6 +51,10 @@ impl Mcp {
     }
 }
 
+#[cfg(test)]
+mod batch_tests;
+#[cfg(test)]
+mod cancel_tests;
 #[cfg(test)]
 mod federated_tests;
 #[cfg(test)]

@@ -158,6 +158,25 @@ async fn an_ended_session_is_gone_and_its_upstream_sessions_too() {
 }
 
 #[tokio::test]
+async fn a_session_is_ended_in_a_revision_that_is_spoken_only() {
+    let gateway = TestGateway::start(vec![]).await;
+    let client = gateway.connected("/mcp").await;
+    let session = client.session.as_deref().unwrap();
+    let ended = async |revision| {
+        let headers = [
+            ("mcp-session-id", session),
+            ("mcp-protocol-version", revision),
+        ];
+        gateway
+            .raw(Method::DELETE, "/mcp", &headers, "")
+            .await
+            .status
+    };
+    assert_eq!(ended("1999-01-01").await, StatusCode::BAD_REQUEST);
+    assert_eq!(ended("2025-11-25").await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn a_session_that_was_never_begun_cannot_be_ended() {
     let gateway = TestGateway::start(vec![]).await;
     let mut client = gateway.client("/mcp");

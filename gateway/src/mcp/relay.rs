@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::response::Response;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::Instrument;
 
 use super::handlers::Exchange;
+use super::in_flight::Ticket;
 use super::live::Live;
 use super::{errors, respond};
 use crate::audit::OpenAct;
@@ -66,21 +67,25 @@ impl Relay {
     }
 
     async fn run(self, act: Option<OpenAct>) -> Result<Response, Problem> {
-        let work = self.forward(act).in_current_span();
+        let ticket = self.session.calls.begin(&self.call.id, &self.connection);
+        let work = self.forward(act, ticket).in_current_span();
         tokio::spawn(work).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call panicked");
             Err(Problem::new(ErrorCode::Internal, "the gateway failed"))
         })
     }
 
-    async fn forward(self, act: Option<OpenAct>) -> Result<Response, Problem> {
+    async fn forward(self, act: Option<OpenAct>, ticket: Ticket) -> Result<Response, Problem> {
         let started = Instant::now();
         let id = self.call.id.clone();
-        let reply = self.connection.call(self.call.clone()).await;
-        match reply {
+        let call = self.call.clone();
+        match self.connection.call(call, &ticket.cancelled).await {
             Ok(Reply::Stream(messages)) => {
                 let (sender, receiver) = mpsc::channel(QUEUE);
-                let pump = self.pump(messages, id, act, started, sender);
+                let pump = async move {
+                    self.pump(messages, id, act, started, sender).await;
+                    drop(ticket);
+                };
                 tokio::spawn(pump.in_current_span());
                 Ok(respond::stream(ReceiverStream::new(receiver)))
             }
@@ -97,7 +102,10 @@ impl Relay {
             Err(error) => {
                 self.settle(act, &(Outcome::Failure, Some(error.code())), started)
                     .await?;
-                Ok(respond::message(self.failure(&error, &id)))
+                Ok(match error {
+                    UpstreamError::Cancelled => respond::stream(stream::empty()),
+                    error => respond::message(self.failure(&error, &id)),
+                })
             }
         }
     }
@@ -112,6 +120,14 @@ impl Relay {
     ) {
         while let Some(next) = messages.next().await {
             let (text, outcome) = match next {
+                // Nobody expects an answer (MCP 2025-11-25, "Cancellation").
+                Err(UpstreamError::Cancelled) => {
+                    let outcome = (Outcome::Failure, Some(UpstreamError::Cancelled.code()));
+                    if self.settle(act.take(), &outcome, started).await.is_err() {
+                        tracing::error!("the end of a cancelled call is not on the record");
+                    }
+                    return;
+                }
                 Ok(text) => {
                     let text = (self.rewrite)(text);
                     self.notice(&text).await;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, header};
 use super::handlers::Exchange;
 use super::respond;
 use super::scope::Scope;
-use crate::domain::mcp::{Envelope, Kind, Malformed, REVISIONS};
+use crate::domain::mcp::{Envelope, Kind, Malformed, REVISIONS, batch_items};
 use crate::http::{ErrorCode, Problem, body};
 use crate::upstream::{PROTOCOL_VERSION, SESSION_ID};
 
@@ -71,15 +71,32 @@ impl Incoming {
                 };
                 Ok(Some(respond::unsupported_revision(id, STATELESS_REVISION)))
             }
-            Some(_) => Err(Problem::new(
-                ErrorCode::InvalidRequest,
-                format!(
-                    "MCP-Protocol-Version must be one of {}",
-                    REVISIONS.join(", ")
-                ),
-            )),
+            Some(_) => Err(unknown_revision()),
         }
     }
+
+    /// The items of a batch, if the body is one.
+    pub(super) fn batch(&self) -> Option<Vec<String>> {
+        std::str::from_utf8(&self.body).ok().and_then(batch_items)
+    }
+}
+
+/// Refuses a revision that is not spoken, where there is no message to answer.
+pub(super) fn check_revision(headers: &HeaderMap) -> Result<(), Problem> {
+    match text(headers, &PROTOCOL_VERSION)? {
+        Some(revision) if !REVISIONS.contains(&revision) => Err(unknown_revision()),
+        _ => Ok(()),
+    }
+}
+
+fn unknown_revision() -> Problem {
+    Problem::new(
+        ErrorCode::InvalidRequest,
+        format!(
+            "MCP-Protocol-Version must be one of {}",
+            REVISIONS.join(", ")
+        ),
+    )
 }
 
 /// `Mcp-Session-Id`, if there is one.

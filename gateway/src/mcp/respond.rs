@@ -4,12 +4,15 @@ use std::convert::Infallible;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::domain::mcp::{Malformed, REVISIONS, RpcError, code};
+
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// Marks an answer that holds an error, for the metrics.
 #[derive(Clone, Copy)]
@@ -58,19 +61,27 @@ pub(super) fn unsupported_revision(id: Option<&RawValue>, requested: &str) -> Re
 
 /// Messages as they come, as server-sent events.
 pub(crate) fn stream(messages: impl Stream<Item = String> + Send + 'static) -> Response {
-    let events = messages.map(|text| Ok::<_, Infallible>(event(&text)));
+    events(messages.map(|text| Bytes::from(event(&text))))
+}
+
+/// Whether an answer is a stream of events.
+pub(super) fn is_stream(answer: &Response) -> bool {
+    let content_type = answer.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|found| found == EVENT_STREAM)
+}
+
+/// Whole events as they come.
+pub(super) fn events(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let events = events.map(Ok::<_, Infallible>);
     let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream"),
-        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, Body::from_stream(events)).into_response()
 }
 
 /// One event; its data gives back the text to the byte (HTML Living Standard, 9.2.6).
-fn event(text: &str) -> String {
+pub(super) fn event(text: &str) -> String {
     let mut event = String::with_capacity(text.len() + 32);
     event.push_str("event: message\n");
     for line in text.split('\n') {

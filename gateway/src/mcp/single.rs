@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use serde_json::value::RawValue;
 
+use super::federated::cancelled;
 use super::handlers::Exchange;
 use super::live::Live;
 use super::relay::{Relay, Rewrite, resource};
@@ -124,6 +125,12 @@ async fn forward(
     server: &Arc<Server>,
     envelope: &Envelope<'_>,
 ) -> Result<Response, Problem> {
+    if let Kind::Notification { method } = &envelope.kind
+        && method == "notifications/cancelled"
+    {
+        // The server hears of it by the client's own message.
+        drop(cancelled(session, envelope));
+    }
     let sent = async {
         let connection = session.upstreams.existing(server).await?;
         connection.send(envelope.text().to_owned()).await

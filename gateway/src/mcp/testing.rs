@@ -1,13 +1,16 @@
 //! A whole gateway, a client of it, and MCP servers whose answers a test decides.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use agentapi_crds::tenant_config::{
     EgressConfig, EgressDestination, PromptConfig, ServerConfig, ServerTarget, TenantConfig,
 };
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -15,18 +18,19 @@ use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::DevelopmentIssuer;
 use crate::config::Config;
 use crate::serve::{Embedding, Gateway};
 use crate::tenants::test_config::{self, NoSecrets};
-use crate::upstream::test_server::{self, Seen, TestServer, accepted};
+use crate::upstream::test_server::{self, Seen, TestServer, accepted, answer};
 
 /// A running gateway with the organizations acme, which has servers, and globex, which has none.
 pub(super) struct TestGateway {
     pub(super) base: String,
+    admin: String,
     key: EncodingKey,
     http: HttpClient<HttpConnector, Full<Bytes>>,
     _stop: DropGuard,
@@ -85,6 +89,15 @@ impl TestGateway {
         servers: Vec<ServerConfig>,
         prompts: Vec<PromptConfig>,
     ) -> Self {
+        Self::with(|config| {
+            config.servers = servers;
+            config.prompts = prompts;
+        })
+        .await
+    }
+
+    /// A gateway whose organization acme is as a test wants it.
+    pub(super) async fn with(change: impl FnOnce(&mut TenantConfig)) -> Self {
         let pair = Ed25519KeyPair::generate().unwrap();
         let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
         let variables = [
@@ -108,12 +121,9 @@ impl TestGateway {
             destination: EgressDestination::Cidr("127.0.0.0/8".parse().unwrap()),
             ports: vec![],
         };
-        let acme = TenantConfig {
-            egress: vec![loopback],
-            servers,
-            prompts,
-            ..test_config::config("acme")
-        };
+        let mut acme = test_config::config("acme");
+        acme.egress = vec![loopback];
+        change(&mut acme);
         let installer = gateway.installer();
         installer.install(acme).unwrap();
         installer.install(test_config::config("globex")).unwrap();
@@ -128,6 +138,7 @@ impl TestGateway {
         let addresses = addresses.await.expect("the gateway must become ready");
         Self {
             base: format!("http://{}", addresses.public),
+            admin: format!("http://{}", addresses.admin),
             key: EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref()),
             http: HttpClient::builder(TokioExecutor::new()).build_http(),
             _stop: stop.drop_guard(),
@@ -178,6 +189,13 @@ impl TestGateway {
         self.http.request(request).await.unwrap()
     }
 
+    /// What the gateway has counted, as OpenMetrics text.
+    pub(super) async fn metrics(&self) -> String {
+        let request = Request::get(format!("{}/metrics", self.admin));
+        let request = request.body(Full::default()).unwrap();
+        whole(self.http.request(request).await.unwrap()).await.text
+    }
+
     /// A client of an endpoint that has not initialized yet.
     pub(super) fn client<'a>(&'a self, path: &'a str) -> TestClient<'a> {
         TestClient {
@@ -185,12 +203,23 @@ impl TestGateway {
             who: ("acme", "alice"),
             path,
             session: None,
+            revision: "2025-11-25",
         }
     }
 
     /// A client of an endpoint with a session.
     pub(super) async fn connected<'a>(&'a self, path: &'a str) -> TestClient<'a> {
+        self.connected_as(path, "2025-11-25").await
+    }
+
+    /// A client of an endpoint with a session of a revision.
+    pub(super) async fn connected_as<'a>(
+        &'a self,
+        path: &'a str,
+        revision: &'static str,
+    ) -> TestClient<'a> {
         let mut client = self.client(path);
+        client.revision = revision;
         let answer = client.initialize().await;
         let session = answer.headers.get("mcp-session-id");
         let session = session.unwrap_or_else(|| panic!("no session: {answer:?}"));
@@ -225,12 +254,13 @@ pub(super) struct TestClient<'a> {
     pub(super) who: (&'a str, &'a str),
     pub(super) path: &'a str,
     pub(super) session: Option<String>,
+    revision: &'static str,
 }
 
 impl TestClient<'_> {
     pub(super) async fn initialize(&self) -> Answer {
         let params = json!({
-            "protocolVersion": "2025-11-25",
+            "protocolVersion": self.revision,
             "capabilities": { "roots": {}, "tasks": {} },
             "clientInfo": { "name": "test", "version": "1" },
         });
@@ -266,6 +296,15 @@ impl TestClient<'_> {
         self.gateway
             .raw(Method::DELETE, self.path, &headers, "")
             .await
+    }
+}
+
+/// Waits for a condition, and fails with `what` if it does not come true.
+pub(super) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -327,4 +366,31 @@ fn usual(seen: &Seen) -> Response {
         _ => return accepted(),
     };
     test_server::json(seen.result(result))
+}
+
+/// Progress of a call, to the byte.
+pub(super) const PROGRESS: &str = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}"#;
+
+/// A call of a tool with the id 7.
+pub(super) fn call(name: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"arguments":{{"x":1.0}},"name":"{name}"}}}}"#
+    )
+}
+
+/// A server that sends progress at once, and its answer when it is told to.
+pub(super) async fn held(release: Arc<Notify>) -> TestServer {
+    mcp_server(move |seen| {
+        let (release, answered) = (release.clone(), seen.result(ECHOED));
+        (seen.rpc_method() == "tools/call").then(|| {
+            let first = futures::stream::iter([format!("data: {PROGRESS}\n\n")]);
+            let last = futures::stream::once(async move {
+                release.notified().await;
+                format!("data: {answered}\n\n")
+            });
+            let body = first.chain(last).map(Ok::<_, std::io::Error>);
+            answer(StatusCode::OK, "text/event-stream", Body::from_stream(body))
+        })
+    })
+    .await
 }

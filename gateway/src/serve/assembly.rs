@@ -66,6 +66,7 @@ impl Gateway {
             development: embedding.development,
             processes: embedding.processes,
             bridges: bridges(&config)?,
+            metrics: metrics.clone(),
         };
         let installer = Installer::new(tenants.clone(), environment, metrics.clone());
         let synced = watch::Sender::new(false);

@@ -10,6 +10,7 @@ use super::Tenant;
 use crate::auth::{DevelopmentIssuer, Issuer};
 use crate::domain::prompts::{Prompts, PromptsError};
 use crate::store::TenantId;
+use crate::telemetry::Metrics;
 use crate::upstream::{
     self, BridgeSigner, Dialer, EgressPolicy, HttpClient, Secrets, Server, TrustError,
 };
@@ -27,6 +28,8 @@ pub struct Environment {
     pub processes: bool,
     /// Signs the tokens for the bridges of stdio servers, where there are any.
     pub bridges: Option<Arc<BridgeSigner>>,
+    /// Where operations on servers are counted.
+    pub metrics: Metrics,
 }
 
 /// Why a document cannot be used.
@@ -138,6 +141,7 @@ fn servers(
         secrets: environment.secrets.clone(),
         processes: environment.processes,
         bridges: environment.bridges.clone(),
+        metrics: environment.metrics.clone(),
     };
     let compiled = |wanted: &ServerConfig| {
         let known = previous.and_then(|tenant| tenant.servers.get(&wanted.name));

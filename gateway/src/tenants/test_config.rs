@@ -83,6 +83,7 @@ pub(crate) fn environment(development: Option<DevelopmentIssuer>) -> Environment
         development,
         processes: false,
         bridges: None,
+        metrics: crate::telemetry::Metrics::new(),
     }
 }
 

@@ -1,21 +1,24 @@
 //! A session with one upstream, over whichever transport.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::error::UpstreamError;
 use super::process::Process;
 use super::reply::{Call, Reply};
 use super::server::{Server, Transport, headers};
 use super::streamable_http::SessionHeaders;
+use super::unanswered::Unanswered;
 use crate::domain::mcp::{REVISIONS, ServerKind, ServerMessage};
 use crate::store::UpstreamState;
 
 /// An initialized session with one upstream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Connection {
     server: Arc<Server>,
     link: Link,
@@ -39,6 +42,16 @@ struct Initialized {
 
 impl Connection {
     pub(super) async fn open(
+        server: Arc<Server>,
+        initialize: Call,
+    ) -> Result<(Self, String), UpstreamError> {
+        let started = Instant::now();
+        let opened = Self::handshake(server.clone(), initialize).await;
+        server.measure("connect", &opened, started);
+        opened
+    }
+
+    async fn handshake(
         server: Arc<Server>,
         initialize: Call,
     ) -> Result<(Self, String), UpstreamError> {
@@ -124,11 +137,39 @@ impl Connection {
         matches!(&self.link, Link::Process(process) if !process.is_running())
     }
 
-    /// Sends a request.
+    /// Sends a request. The server is told if the answer is not waited for to the
+    /// end; `cancelled` is triggered where the client has told it already.
     ///
     /// # Errors
     /// See [`UpstreamError`].
-    pub async fn call(&self, call: Call) -> Result<Reply, UpstreamError> {
+    pub async fn call(
+        &self,
+        call: Call,
+        cancelled: &CancellationToken,
+    ) -> Result<Reply, UpstreamError> {
+        let mut unanswered = Unanswered::new(self, &call.id);
+        let replied = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Err(UpstreamError::Cancelled),
+            replied = self.request(call) => replied,
+        };
+        match replied {
+            Ok(Reply::Message(text)) => {
+                unanswered.settle();
+                Ok(Reply::Message(text))
+            }
+            Ok(Reply::Stream(messages)) => {
+                let watched = unanswered.watch(messages, cancelled.clone());
+                Ok(Reply::Stream(watched))
+            }
+            Err(error) => {
+                unanswered.settle_by(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn request(&self, call: Call) -> Result<Reply, UpstreamError> {
         match (&self.link, self.server.transport()) {
             (Link::Http(session), Transport::Http(http)) => {
                 http.call(session, call).await.map(|(reply, _)| reply)
@@ -152,12 +193,17 @@ impl Connection {
 
     /// Ends the session at the server; a child process ends when the connection is dropped.
     pub async fn end(&self) -> Result<(), UpstreamError> {
-        match (&self.link, self.server.transport()) {
-            (Link::Http(session), Transport::Http(http)) if session.session_id.is_some() => {
-                http.end(session).await
-            }
-            _ => Ok(()),
+        let (Link::Http(session), Transport::Http(http)) = (&self.link, self.server.transport())
+        else {
+            return Ok(());
+        };
+        if session.session_id.is_none() {
+            return Ok(());
         }
+        let started = Instant::now();
+        let ended = http.end(session).await;
+        self.server.measure("disconnect", &ended, started);
+        ended
     }
 }
 

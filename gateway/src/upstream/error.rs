@@ -23,6 +23,12 @@ pub enum UpstreamError {
     /// Nothing was heard of the server for as long as its `resilience.timeout` says.
     #[error("the server did not answer within {0:?}")]
     Timeout(Duration),
+    /// The server was heard of, but did not finish in the longest time a call may take.
+    #[error("the server did not finish within {0:?}, whatever progress it told of")]
+    Overdue(Duration),
+    /// The client has cancelled the call, and was not to be answered any more.
+    #[error("the client has cancelled the call; whether it took effect is not known")]
+    Cancelled,
     /// A message is larger than the server's `limits.resultBytes`.
     #[error("the server sent a message of more than {0} bytes")]
     TooLarge(usize),
@@ -78,7 +84,8 @@ impl UpstreamError {
         match self {
             Self::Refused(_) => "upstream_refused",
             Self::Unreachable(_) => "upstream_unreachable",
-            Self::Timeout(_) => "upstream_timeout",
+            Self::Timeout(_) | Self::Overdue(_) => "upstream_timeout",
+            Self::Cancelled => "cancelled",
             Self::TooLarge(_) => "upstream_message_too_large",
             Self::Status(_) => "upstream_status",
             Self::Unauthorized(_) => "upstream_unauthorized",
@@ -101,12 +108,14 @@ impl UpstreamError {
         match self {
             Self::Unreachable(_)
             | Self::Timeout(_)
+            | Self::Overdue(_)
             | Self::Invalid(_)
             | Self::Interrupted
             | Self::SessionLost
             | Self::Exited
             | Self::Store(_) => true,
             Self::Refused(_)
+            | Self::Cancelled
             | Self::TooLarge(_)
             | Self::Unauthorized(_)
             | Self::Revision(_)
@@ -120,6 +129,18 @@ impl UpstreamError {
             }
             Self::Credential(error) => matches!(**error, SecretError::Unavailable(_)),
         }
+    }
+
+    /// Whether the server may still be at work on the call that failed so.
+    pub(super) fn leaves_at_work(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout(_)
+                | Self::Overdue(_)
+                | Self::TooLarge(_)
+                | Self::Invalid(_)
+                | Self::Interrupted
+        )
     }
 }
 

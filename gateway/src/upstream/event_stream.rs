@@ -1,18 +1,17 @@
-//! The messages of one server-sent event stream (HTML Living Standard, 9.2), bounded in size and silence.
+//! The events of one stream (HTML Living Standard, 9.2), bounded in size.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
 use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
-use sse_stream::SseByteStream;
-use tokio::time::timeout;
+use sse_stream::{Sse, SseByteStream};
 
 use super::error::UpstreamError;
-use crate::domain::mcp::ServerMessage;
 
 /// Why bytes do not become events.
 #[derive(Debug, thiserror::Error)]
@@ -23,73 +22,57 @@ enum ReadError {
     Broken(#[source] hyper::Error),
 }
 
-/// All messages up to and with the answer to the request `id`; an error, if
-/// the stream ends without it.
-pub(super) fn until_answer(
+/// One event; what it does not have was not sent.
+#[derive(Debug)]
+pub(super) struct Event {
+    /// A message. Events without one only carry what is needed to reconnect.
+    pub(super) data: Option<String>,
+    /// Where the stream goes on after this event.
+    pub(super) id: Option<String>,
+    /// How long to wait before reconnecting.
+    pub(super) retry: Option<Duration>,
+}
+
+/// Events as they come; an error is the last item.
+pub(super) type Events = BoxStream<'static, Result<Event, UpstreamError>>;
+
+/// The events of a body, none with more than `message_bytes` of data.
+pub(super) fn events(body: Incoming, message_bytes: usize) -> Events {
+    // Bytes read since the last event: the parser keeps them until the event is whole.
+    let pending = Arc::new(AtomicUsize::new(0));
+    let counted = counted(body, message_bytes, pending.clone());
+    let events = SseByteStream::new(counted).map(move |event| {
+        pending.store(0, Ordering::Relaxed);
+        let event = event.map_err(|error| classify(&error, message_bytes))?;
+        bounded(event, message_bytes)
+    });
+    events.boxed()
+}
+
+fn counted(
     body: Incoming,
-    id: String,
     message_bytes: usize,
-    patience: Duration,
-) -> impl Stream<Item = Result<String, UpstreamError>> + Send + 'static {
-    let messages = messages(body, message_bytes).boxed();
-    stream::unfold(Some((messages, id)), move |state| async move {
-        let (mut messages, id) = state?;
-        let next = match timeout(patience, messages.next()).await {
-            Ok(Some(Ok(text))) => check(text, &id),
-            Ok(Some(Err(error))) => Err(error),
-            Ok(None) => Err(UpstreamError::Interrupted),
-            Err(_) => Err(UpstreamError::Timeout(patience)),
-        };
-        Some(match next {
-            Ok((text, true)) => (Ok(text), None),
-            Ok((text, false)) => (Ok(text), Some((messages, id))),
-            Err(error) => (Err(error), None),
-        })
+    pending: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + 'static {
+    BodyDataStream::new(body).map(move |chunk| {
+        let chunk: Bytes = chunk.map_err(ReadError::Broken)?;
+        let before = pending.fetch_add(chunk.len(), Ordering::Relaxed);
+        if before > message_bytes {
+            return Err(ReadError::TooLarge);
+        }
+        Ok(chunk)
     })
 }
 
-/// The message, and whether it is the answer.
-fn check(text: String, id: &str) -> Result<(String, bool), UpstreamError> {
-    let message = ServerMessage::peek(&text).ok_or(UpstreamError::Invalid(
-        "an event does not hold a JSON-RPC message",
-    ))?;
-    let answer = message.is_answer();
-    if answer && !message.answers(id) {
-        return Err(UpstreamError::Invalid("the response is to another request"));
+fn bounded(event: Sse, message_bytes: usize) -> Result<Event, UpstreamError> {
+    let data = event.data.filter(|data| !data.is_empty());
+    if data.as_ref().is_some_and(|data| data.len() > message_bytes) {
+        return Err(UpstreamError::TooLarge(message_bytes));
     }
-    Ok((text, answer))
-}
-
-fn messages(
-    body: Incoming,
-    message_bytes: usize,
-) -> impl Stream<Item = Result<String, UpstreamError>> + Send + 'static {
-    // Bytes read since the last event: the parser keeps them until the event is whole.
-    let pending = Arc::new(AtomicUsize::new(0));
-    let counted = {
-        let pending = pending.clone();
-        BodyDataStream::new(body).map(move |chunk| {
-            let chunk: Bytes = chunk.map_err(ReadError::Broken)?;
-            let before = pending.fetch_add(chunk.len(), Ordering::Relaxed);
-            if before > message_bytes {
-                return Err(ReadError::TooLarge);
-            }
-            Ok(chunk)
-        })
-    };
-    SseByteStream::new(counted).filter_map(move |event| {
-        pending.store(0, Ordering::Relaxed);
-        let message = match event {
-            // Events without data only carry an id or a delay for reconnecting (2025-11-25, "Multiple Connections").
-            Ok(event) => event.data.filter(|data| !data.is_empty()).map(Ok),
-            Err(error) => Some(Err(classify(&error, message_bytes))),
-        };
-        let too_large = |text: &String| text.len() > message_bytes;
-        let message = message.map(|message| match message {
-            Ok(text) if too_large(&text) => Err(UpstreamError::TooLarge(message_bytes)),
-            other => other,
-        });
-        std::future::ready(message)
+    Ok(Event {
+        data,
+        id: event.id,
+        retry: event.retry.map(Duration::from_millis),
     })
 }
 

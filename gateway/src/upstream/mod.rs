@@ -6,9 +6,11 @@
 //! - [`UpstreamSessions`]: the connections behind one MCP session of a client.
 
 mod address;
+mod answer_stream;
 mod bridge_token;
 mod connection;
 mod credentials;
+mod deadline;
 mod dialer;
 mod egress;
 mod error;
@@ -23,6 +25,7 @@ mod sessions;
 mod streamable_http;
 #[cfg(test)]
 pub(crate) mod test_server;
+mod unanswered;
 
 pub use address::Special;
 pub use bridge_token::{BridgeSigner, BridgeTokenError, BridgeVerifier};

@@ -230,11 +230,20 @@ fn what_a_program_started_ends_with_the_runtime() {
 
 #[tokio::test]
 async fn a_request_that_nobody_can_hear_is_answered_with_an_error() {
-    let script = r#"echo '{"jsonrpc":"2.0","id":"q","method":"roots/list"}'; read -r answer
-        read -r l; case "$answer" in *-32601*) echo '{"jsonrpc":"2.0","id":1,"result":{}}';; esac"#;
-    let process = start(script, PATIENCE);
+    // A program can leave signs in its own directory only.
+    let sign = format!("answered-{}", uuid::Uuid::new_v4());
+    let script = format!(
+        r#"echo '{{"jsonrpc":"2.0","id":"q","method":"roots/list"}}'; read -r answer; : > {sign}
+        read -r l; case "$answer" in *-32601*) echo '{{"jsonrpc":"2.0","id":1,"result":{{}}}}';; esac"#
+    );
+    let process = start(&script, PATIENCE);
     // The program asks before any call is in flight; the answer to it comes first.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    eventually("the program must be answered", || {
+        let directories = std::fs::read_dir(std::env::temp_dir()).unwrap();
+        let mut paths = directories.flatten().map(|entry| entry.path());
+        paths.any(|path| path.join(&sign).exists())
+    })
+    .await;
     let answer = process.call(call("1")).await.unwrap();
     assert!(answer.response().await.is_ok());
 }

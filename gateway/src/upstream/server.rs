@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agentapi_crds::tenant_config::{
     CredentialScope, EgressConfig, ProcessValue, RemoteTransport, ServerConfig, ServerTarget,
@@ -12,6 +11,7 @@ use arc_swap::ArcSwapOption;
 use http::Uri;
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::bridge_token::{BridgeSigner, audience};
@@ -26,6 +26,7 @@ use super::reply::Call;
 use super::secrets::Secrets;
 use super::streamable_http::{BridgeAccess, SessionHeaders, StreamableHttp};
 use crate::domain::mcp::{FilterError, ToolFilter};
+use crate::telemetry::Metrics;
 
 /// What servers are compiled with.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct Environment {
     pub processes: bool,
     /// Signs the tokens for the bridges of stdio servers, where there are any.
     pub bridges: Option<Arc<BridgeSigner>>,
+    /// Where operations on servers are counted.
+    pub metrics: Metrics,
 }
 
 /// Why a server cannot be compiled.
@@ -74,12 +77,13 @@ pub struct Server {
     filter: ToolFilter,
     transport: Transport,
     capabilities: ArcSwapOption<Value>,
-    probed: AtomicBool,
+    probed: OnceCell<()>,
+    metrics: Metrics,
 }
 
 #[derive(Debug)]
 pub(super) enum Transport {
-    Http(Box<StreamableHttp>),
+    Http(Arc<StreamableHttp>),
     Process(Program),
 }
 
@@ -114,7 +118,8 @@ impl Server {
             filter: ToolFilter::compile(&config.tools)?,
             transport: transport(config, environment)?,
             capabilities: ArcSwapOption::empty(),
-            probed: AtomicBool::new(false),
+            probed: OnceCell::new(),
+            metrics: environment.metrics.clone(),
         })
     }
 
@@ -143,7 +148,7 @@ impl Server {
         !self.config.tools.allow.is_empty() || !self.config.tools.deny.is_empty()
     }
 
-    /// Longest silence before a call is given up.
+    /// Longest silence before a call is given up. Progress breaks it, up to ten times as long in all.
     pub fn patience(&self) -> Duration {
         patience(&self.config)
     }
@@ -153,10 +158,26 @@ impl Server {
         self.capabilities.load_full()
     }
 
-    /// Whether nobody has asked yet what the server can do; the caller that gets
-    /// `true` is the one to ask.
-    pub fn begin_probe(&self) -> bool {
-        self.capabilities().is_none() && !self.probed.swap(true, Ordering::Relaxed)
+    /// Asks once what the server can do, unless that is known: who comes while it is
+    /// asked waits for the same answer, who comes later goes on without.
+    pub async fn probe(&self, ask: impl Future<Output = ()>) {
+        if self.capabilities().is_none() {
+            self.probed.get_or_init(|| ask).await;
+        }
+    }
+
+    /// Counts an operation on the server that has ended.
+    pub(super) fn measure<T>(
+        &self,
+        operation: &'static str,
+        outcome: &Result<T, UpstreamError>,
+        started: Instant,
+    ) {
+        let outcome = outcome
+            .as_ref()
+            .err()
+            .map_or("success", UpstreamError::code);
+        self.metrics.upstream(operation, outcome, started.elapsed());
     }
 
     pub(super) fn learn(&self, capabilities: Value) {
@@ -248,7 +269,7 @@ fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transpo
         message_bytes: message_bytes(config),
         patience: patience(config),
     };
-    Ok(Transport::Http(Box::new(http)))
+    Ok(Transport::Http(Arc::new(http)))
 }
 
 /// The URL as the dialer will understand it: by the same parser that browsers

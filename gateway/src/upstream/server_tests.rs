@@ -10,6 +10,7 @@ fn environment() -> Environment {
         secrets: Arc::new(NoSecrets),
         processes: false,
         bridges: None,
+        metrics: crate::telemetry::Metrics::new(),
     }
 }
 

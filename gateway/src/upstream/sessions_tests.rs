@@ -1,10 +1,10 @@
-use std::time::Duration;
-
 use agentapi_crds::tenant_config::{EgressConfig, EgressDestination, ServerTarget};
 use futures::future::join_all;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::store::{McpScope, McpSession};
@@ -45,6 +45,7 @@ fn compiled(target: ServerTarget) -> Arc<Server> {
         secrets: Arc::new(NoSecrets),
         processes: true,
         bridges: None,
+        metrics: crate::telemetry::Metrics::new(),
     };
     let mut config = server_config("notes");
     config.target = target;
@@ -98,6 +99,11 @@ async fn sessions() -> Arc<UpstreamSessions> {
     Arc::new(UpstreamSessions::new(client, store))
 }
 
+/// What never cancels a call.
+fn never() -> CancellationToken {
+    CancellationToken::new()
+}
+
 fn call(method: &str) -> Call {
     Call {
         text: format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#),
@@ -129,7 +135,7 @@ async fn the_handshake_tells_the_server_what_the_client_can_do() {
 async fn later_messages_carry_the_session_and_the_servers_revision() {
     let upstream = running().await;
     let connection = sessions().await.with(&remote(&upstream)).await.unwrap();
-    connection.call(call("x")).await.unwrap();
+    connection.call(call("x"), &never()).await.unwrap();
     let headers = upstream.seen().pop().unwrap().headers;
     assert_eq!(headers["mcp-session-id"], "up-1");
     assert_eq!(headers["mcp-protocol-version"], "2025-06-18");
@@ -144,7 +150,7 @@ async fn another_replica_goes_on_with_the_session() {
     one.with(&server).await.unwrap();
     let other = Arc::new(UpstreamSessions::new(client, store));
     let connection = other.with(&server).await.unwrap();
-    connection.call(call("x")).await.unwrap();
+    connection.call(call("x"), &never()).await.unwrap();
     assert_eq!(
         upstream.count("initialize"),
         1,
@@ -161,7 +167,10 @@ async fn a_lost_session_fails_one_call_and_is_opened_again_by_the_next() {
     let upstream = running().await;
     let (sessions, server) = (sessions().await, remote(&upstream));
     let connection = sessions.with(&server).await.unwrap();
-    let error = connection.call(call("forget")).await.expect_err("lost");
+    let error = connection
+        .call(call("forget"), &never())
+        .await
+        .expect_err("lost");
     assert!(matches!(error, UpstreamError::SessionLost), "{error:?}");
     sessions.lost(&connection);
     sessions.with(&server).await.unwrap();
@@ -216,14 +225,27 @@ async fn a_session_is_not_shown_to_another_target() {
 
 #[tokio::test]
 async fn a_caller_that_goes_away_does_not_cancel_the_handshake_for_others() {
-    let upstream = TestServer::start(|seen| async move {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        upstream(seen)
+    let (release, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (released, reached) = (release.clone(), gate.clone());
+    let upstream = TestServer::start(move |seen| {
+        let (released, reached) = (released.clone(), reached.clone());
+        async move {
+            if seen.rpc_method() == "initialize" {
+                reached.notify_one();
+                released.notified().await;
+            }
+            upstream(seen)
+        }
     })
     .await;
     let (sessions, server) = (sessions().await, remote(&upstream));
-    let first = tokio::time::timeout(Duration::from_millis(1), sessions.with(&server)).await;
-    assert!(first.is_err(), "the handshake was too fast for this test");
+    let mut first = Box::pin(sessions.with(&server));
+    tokio::select! {
+        opened = &mut first => panic!("opened before the server answered: {opened:?}"),
+        () = gate.notified() => {}
+    }
+    drop(first);
+    release.notify_one();
     sessions.with(&server).await.unwrap();
     assert_eq!(upstream.count("initialize"), 1);
 }

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use super::answer_stream::AnswerStream;
 use super::bridge_token::BridgeSigner;
 use super::credentials::Credentials;
+use super::deadline::Deadline;
 use super::error::UpstreamError;
-use super::event_stream;
-use super::http_client::{HttpClient, collect};
+use super::http_client::{HttpClient, HttpError, collect};
 use super::reply::{Call, Reply};
-use crate::domain::mcp::ServerMessage;
+use crate::domain::mcp::{BATCH_REVISION, ServerMessage, batch_items};
 
 /// `Mcp-Session-Id` (MCP 2025-11-25, Transports, "Session Management").
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -28,6 +29,8 @@ pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-v
 
 const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "text/event-stream";
+/// Where an event stream is to go on (HTML Living Standard, 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// One endpoint, with the credentials for it.
@@ -62,23 +65,21 @@ pub(super) struct SessionHeaders {
 impl StreamableHttp {
     /// Sends a request; also tells the session that the server assigned, if it did.
     pub(super) async fn call(
-        &self,
+        self: &Arc<Self>,
         session: &SessionHeaders,
         call: Call,
     ) -> Result<(Reply, Option<HeaderValue>), UpstreamError> {
+        let deadline = Deadline::start(self.patience);
         let response = self.post(session, call.text).await?;
         let assigned = response.headers().get(&SESSION_ID).cloned();
         let reply = match content_type(&response) {
-            JSON => self.message(response, &call.id).await?,
-            EVENT_STREAM => Reply::Stream(
-                event_stream::until_answer(
-                    response.into_body(),
-                    call.id,
-                    self.message_bytes,
-                    self.patience,
-                )
-                .boxed(),
-            ),
+            JSON => self.message(session, response, &call.id).await?,
+            EVENT_STREAM => {
+                let (http, session) = (self.clone(), session.clone());
+                let body = response.into_body();
+                let stream = AnswerStream::new(http, session, call.id, deadline, body);
+                Reply::Stream(stream.messages())
+            }
             _ if response.status() == StatusCode::ACCEPTED => {
                 return Err(UpstreamError::Invalid("a request was only accepted"));
             }
@@ -89,6 +90,23 @@ impl StreamableHttp {
             }
         };
         Ok((reply, assigned))
+    }
+
+    /// Takes up an event stream after an event that was received.
+    pub(super) async fn resume(
+        &self,
+        session: &SessionHeaders,
+        last_event: HeaderValue,
+    ) -> Result<Incoming, UpstreamError> {
+        let mut request = self.request(Method::GET, session, Bytes::new()).await?;
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
+        headers.insert(LAST_EVENT_ID, last_event);
+        let response = self.send_in_session(session, request).await?;
+        if content_type(&response) != EVENT_STREAM {
+            return Err(UpstreamError::Interrupted);
+        }
+        Ok(response.into_body())
     }
 
     /// Sends a notification, or the client's answer to a request of the server.
@@ -116,6 +134,15 @@ impl StreamableHttp {
         let mut request = self.request(Method::POST, session, text.into()).await?;
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        self.send_in_session(session, request).await
+    }
+
+    /// Sends a request, and tells by the status what is wrong, if it is.
+    async fn send_in_session(
+        &self,
+        session: &SessionHeaders,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
         let response = self
             .in_time(async { Ok(self.client.send(request).await?) })
             .await?;
@@ -158,18 +185,26 @@ impl StreamableHttp {
 
     async fn message(
         &self,
+        session: &SessionHeaders,
         response: Response<Incoming>,
         id: &str,
     ) -> Result<Reply, UpstreamError> {
-        let body = self
-            .in_time(async { Ok(collect(response.into_body(), self.message_bytes).await?) })
-            .await?;
+        let body = async {
+            match collect(response.into_body(), self.message_bytes).await {
+                // The server has begun to answer: it has seen the call.
+                Err(HttpError::Broken(_)) => Err(UpstreamError::Interrupted),
+                collected => Ok(collected?),
+            }
+        };
+        let body = self.in_time(body).await?;
         let text = String::from_utf8(body.into())
             .map_err(|_| UpstreamError::Invalid("the body is not UTF-8"))?;
-        match ServerMessage::peek(&text) {
-            Some(message) if message.answers(id) => Ok(Reply::Message(text)),
-            Some(_) => Err(UpstreamError::Invalid("the response is to another request")),
-            None => Err(UpstreamError::Invalid("the body is not a JSON-RPC message")),
+        match session.may_batch().then(|| batch_items(&text)).flatten() {
+            Some(items) => batch(items, id),
+            None => {
+                check_answer(&text, id)?;
+                Ok(Reply::Message(text))
+            }
         }
     }
 
@@ -190,6 +225,34 @@ impl BridgeAccess {
             .authorization(&self.audience)
             .map_err(|source| UpstreamError::BridgeToken(Arc::new(source)))
     }
+}
+
+impl SessionHeaders {
+    /// Whether the server may send batches.
+    pub(super) fn may_batch(&self) -> bool {
+        let revision = self.protocol_version.as_ref();
+        revision.is_some_and(|revision| revision == BATCH_REVISION)
+    }
+}
+
+fn check_answer(text: &str, id: &str) -> Result<(), UpstreamError> {
+    match ServerMessage::peek(text) {
+        Some(message) if message.answers(id) => Ok(()),
+        Some(_) => Err(UpstreamError::Invalid("the response is to another request")),
+        None => Err(UpstreamError::Invalid("the body is not a JSON-RPC message")),
+    }
+}
+
+/// The messages of a batch, the answer last.
+fn batch(items: Vec<String>, id: &str) -> Result<Reply, UpstreamError> {
+    let is_answer = |text: &String| ServerMessage::peek(text).is_some_and(|one| one.is_answer());
+    let (answers, mut messages): (Vec<_>, Vec<_>) = items.into_iter().partition(is_answer);
+    let [answer] = answers.as_slice() else {
+        return Err(UpstreamError::Invalid("a batch does not hold one response"));
+    };
+    check_answer(answer, id)?;
+    messages.extend(answers);
+    Ok(Reply::Stream(stream::iter(messages).map(Ok).boxed()))
 }
 
 /// The media type without parameters; empty if there is none.

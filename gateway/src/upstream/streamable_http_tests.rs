@@ -24,7 +24,11 @@ impl Secrets for OneSecret {
     }
 }
 
-fn client(url: &str) -> StreamableHttp {
+fn client(url: &str) -> Arc<StreamableHttp> {
+    client_with(url, PATIENCE)
+}
+
+fn client_with(url: &str, patience: Duration) -> Arc<StreamableHttp> {
     let loopback: ipnet::IpNet = "127.0.0.0/8".parse().unwrap();
     let egress = EgressConfig {
         destination: EgressDestination::Cidr(loopback),
@@ -42,14 +46,14 @@ fn client(url: &str) -> StreamableHttp {
     };
     let dialer = Dialer::new(vec![loopback]);
     let policy = EgressPolicy::declared(&[egress]);
-    StreamableHttp {
+    Arc::new(StreamableHttp {
         client: HttpClient::new(&dialer, policy, None).unwrap(),
         endpoint: url.parse().unwrap(),
         credentials: Credentials::new(&[credential], Arc::new(OneSecret)).unwrap(),
         bridge: None,
         message_bytes: LIMIT,
-        patience: PATIENCE,
-    }
+        patience,
+    })
 }
 
 fn call() -> Call {
@@ -283,4 +287,115 @@ async fn debug_output_does_not_show_credentials() {
     drop(client.call(&in_session(), call()).await.unwrap());
     let shown = format!("{client:?}");
     assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+const PROGRESS: &str = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
+const ANSWER: &str = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+/// Long enough for a busy machine.
+const LONG: Duration = Duration::from_secs(20);
+
+/// What a call ends with at a server that closes its stream after an event with
+/// the id `e-1`, and answers those who come back so.
+async fn taken_up(
+    again: impl Fn(usize) -> Response<axum::body::Body> + Send + Sync + 'static,
+) -> (Result<Vec<String>, UpstreamError>, TestServer) {
+    let comings = std::sync::atomic::AtomicUsize::new(0);
+    let server = TestServer::start(move |seen| {
+        let answered = if seen.method == Method::GET {
+            again(comings.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+        } else {
+            let first = format!("id: e-1\nretry: 1\ndata: {PROGRESS}\n\n");
+            answer(StatusCode::OK, "text/event-stream", first)
+        };
+        async move { answered }
+    })
+    .await;
+    let client = client_with(&server.url(), LONG);
+    let (reply, _) = client.call(&in_session(), call()).await.unwrap();
+    (messages(reply).await, server)
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_early_is_taken_up_after_its_last_event() {
+    let (found, server) = taken_up(|_| events(&[ANSWER])).await;
+    assert_eq!(found.unwrap(), [PROGRESS, ANSWER]);
+    let seen = server.seen().pop().unwrap();
+    assert_eq!(seen.headers["last-event-id"], "e-1");
+    assert_eq!(seen.headers["accept"], "text/event-stream");
+    assert_eq!(seen.headers["mcp-session-id"], "s-1");
+    assert_eq!(seen.headers["authorization"], "Bearer s3cret");
+}
+
+#[tokio::test]
+async fn a_stream_is_polled_until_it_has_the_answer() {
+    let (found, server) = taken_up(|coming| match coming {
+        0 => answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", ""),
+        1 => answer(StatusCode::OK, "text/event-stream", "id: e-2\ndata:\n\n"),
+        _ => events(&[ANSWER]),
+    })
+    .await;
+    assert_eq!(found.unwrap(), [PROGRESS, ANSWER]);
+    let last =
+        |seen: &crate::upstream::test_server::Seen| seen.headers.get("last-event-id").cloned();
+    let asked: Vec<_> = server.seen().iter().filter_map(last).collect();
+    assert_eq!(asked, ["e-1", "e-1", "e-2"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_taken_up_is_interrupted() {
+    let (found, _) = taken_up(|_| answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "")).await;
+    let error = found.expect_err("no answer came");
+    assert!(matches!(error, UpstreamError::Interrupted), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_gone_when_a_stream_is_taken_up_is_lost() {
+    let (found, _) = taken_up(|_| answer(StatusCode::NOT_FOUND, "text/plain", "")).await;
+    let error = found.expect_err("no answer came");
+    assert!(matches!(error, UpstreamError::SessionLost), "{error:?}");
+}
+
+#[tokio::test]
+async fn progress_without_end_is_given_up() {
+    let server = TestServer::start(|_| async {
+        let dripping = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok::<_, std::io::Error>(format!("data: {PROGRESS}\n\n")), ()))
+        });
+        let body = axum::body::Body::from_stream(dripping);
+        answer(StatusCode::OK, "text/event-stream", body)
+    })
+    .await;
+    let client = client_with(&server.url(), Duration::from_millis(500));
+    let (reply, _) = client.call(&in_session(), call()).await.unwrap();
+    let error = messages(reply).await.expect_err("it never answers");
+    assert!(matches!(error, UpstreamError::Overdue(_)), "{error:?}");
+    assert_eq!(error.code(), "upstream_timeout");
+}
+
+#[tokio::test]
+async fn batches_are_read_where_the_revision_has_them_only() {
+    let server = TestServer::start(|seen| async move {
+        let batch = format!("[{ANSWER},{PROGRESS}]");
+        match seen.headers["mcp-protocol-version"].to_str() {
+            Ok("2025-03-26") if seen.headers["mcp-session-id"] == "streams" => {
+                events(&[&format!("[{PROGRESS},{ANSWER}]")])
+            }
+            _ => json(batch),
+        }
+    })
+    .await;
+    let client = client_with(&server.url(), LONG);
+    let session = |id: &'static str, revision: &'static str| SessionHeaders {
+        session_id: Some(HeaderValue::from_static(id)),
+        protocol_version: Some(HeaderValue::from_static(revision)),
+    };
+    for id in ["answers", "streams"] {
+        let session = session(id, "2025-03-26");
+        let (reply, _) = client.call(&session, call()).await.unwrap();
+        assert_eq!(messages(reply).await.unwrap(), [PROGRESS, ANSWER], "{id}");
+    }
+    let refused = client.call(&session("answers", "2025-06-18"), call()).await;
+    let error = refused.map(drop).expect_err("no batches in this revision");
+    assert!(matches!(error, UpstreamError::Invalid(_)), "{error:?}");
 }

@@ -18,8 +18,10 @@ pub enum Malformed {
     /// JSON, but neither an object nor an array.
     #[error("the body is not a JSON object")]
     NotAnObject,
-    /// A JSON-RPC batch: removed in MCP 2025-06-18, not accepted for older revisions either.
-    #[error("batches are not accepted: send one message a request")]
+    /// A JSON-RPC batch where there may be none: MCP 2025-06-18 has removed them.
+    #[error(
+        "batches are accepted in sessions of the revision 2025-03-26 only: send one message a request"
+    )]
     Batch,
     /// Two readers may disagree about this key.
     #[error("the key {0:?} stands twice in one object, or differs from another only by case")]

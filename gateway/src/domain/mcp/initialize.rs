@@ -32,21 +32,17 @@ pub fn negotiate(requested: &str) -> &'static str {
 /// can be carried. A server that has not been heard yet (`None`) may do anything
 /// that a list can show.
 pub fn union<'a>(servers: impl IntoIterator<Item = Option<&'a Value>>) -> Value {
-    let mut union = json!({ "tools": {} });
+    const LISTED: [&str; 3] = ["tools", "resources", "prompts"];
+    const OTHERS: [&str; 2] = ["completions", "logging"];
+    let mut union = json!({});
     for server in servers {
-        match server {
-            None => {
-                union["resources"] = json!({});
-                union["prompts"] = json!({});
-            }
-            // Their options (`listChanged`, `subscribe`) need streams that are not carried.
-            Some(declared) => {
-                for name in ["resources", "prompts", "completions", "logging"] {
-                    if declared.get(name).is_some() {
-                        union[name] = json!({});
-                    }
-                }
-            }
+        let can = |name: &str| match server {
+            Some(declared) => declared.get(name).is_some(),
+            None => LISTED.contains(&name),
+        };
+        for name in LISTED.into_iter().chain(OTHERS).filter(|name| can(name)) {
+            // Options (`listChanged`, `subscribe`) need streams that are not carried.
+            union[name] = json!({});
         }
     }
     union
@@ -101,6 +97,13 @@ mod tests {
             union([Some(&one), Some(&other)]),
             json!({ "tools": {}, "logging": {}, "prompts": {} })
         );
+    }
+
+    #[test]
+    fn what_no_server_can_do_is_not_declared() {
+        let prompts_only = json!({ "prompts": {}, "experimental": {} });
+        assert_eq!(union([Some(&prompts_only)]), json!({ "prompts": {} }));
+        assert_eq!(union([]), json!({}));
     }
 
     #[test]

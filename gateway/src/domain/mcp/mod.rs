@@ -4,6 +4,7 @@
 //! of its text, and what it changes is spliced into the text. Everything else,
 //! known to this build or not, passes as it came.
 
+mod batch;
 mod envelope;
 mod error;
 mod federation;
@@ -14,6 +15,7 @@ mod server_message;
 mod splice;
 mod strict;
 
+pub use batch::{BATCH_REVISION, batch_items};
 pub use envelope::{Envelope, Kind, Malformed};
 pub use error::{RpcError, code};
 pub use federation::{

@@ -1,7 +1,7 @@
 //! JSON-RPC messages as schemas (JSON-RPC 2.0, sections 4 and 5; MCP 2025-11-25,
 //! Overview, "Messages").
 
-use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, Type};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::text;
@@ -56,7 +56,12 @@ pub(in crate::mcp) fn schemas() -> Vec<Named> {
         Schema::OneOf(items.fold(OneOfBuilder::new(), OneOfBuilder::item).build())
     };
     let response = one_of(&["JsonRpcResult", "JsonRpcError"]);
-    let any = one_of(&["JsonRpcRequest", "JsonRpcNotification", "JsonRpcResponse"]);
+    let message_of = one_of(&["JsonRpcRequest", "JsonRpcNotification", "JsonRpcResponse"]);
+    let batch_of = |name| {
+        let items = Ref::from_schema_name(name);
+        let batch = ArrayBuilder::new().items(items).min_items(Some(1));
+        Schema::Array(batch.build())
+    };
     let named = |name: &str, schema: RefOr<Schema>| (name.to_owned(), schema);
     vec![
         named("JsonRpcRequest", request.build().into()),
@@ -64,7 +69,9 @@ pub(in crate::mcp) fn schemas() -> Vec<Named> {
         named("JsonRpcResult", result.build().into()),
         named("JsonRpcError", error.build().into()),
         named("JsonRpcResponse", response.into()),
-        named("JsonRpcMessage", any.into()),
+        named("JsonRpcMessage", message_of.into()),
+        named("JsonRpcBatch", batch_of("JsonRpcMessage").into()),
+        named("JsonRpcBatchResponse", batch_of("JsonRpcResponse").into()),
         named(&RpcError::name(), RpcError::schema()),
     ]
 }

@@ -13,7 +13,7 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::{Object, ObjectBuilder, Ref, Required, Type};
+use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, Required, Schema, Type};
 
 use crate::domain::mcp::REVISIONS;
 use crate::http::{ErrorCode, ProblemDocument};
@@ -55,9 +55,11 @@ const OF_ENDS: [ErrorCode; 2] = [ErrorCode::InvalidRequest, ErrorCode::NotFound]
 /// `POST` to an endpoint.
 pub(super) fn message(path: &str) -> Operation {
     let body = RequestBodyBuilder::new()
-        .description(Some("One JSON-RPC 2.0 message in UTF-8."))
+        .description(Some(
+            "One JSON-RPC 2.0 message in UTF-8; in sessions of the revision 2025-03-26 also a batch.",
+        ))
         .required(Some(Required::True))
-        .content(JSON, content("JsonRpcMessage"))
+        .content(JSON, either("JsonRpcMessage", "JsonRpcBatch"))
         .build();
     let description = format!(
         "MCP Streamable HTTP, revisions {}, for {}. The header `Accept` must list both `{JSON}` \
@@ -205,7 +207,7 @@ fn answered() -> Response {
             "Mcp-Session-Id",
             header("Id of the new session; on the answer to `initialize` only."),
         )
-        .content(JSON, content("JsonRpcResponse"))
+        .content(JSON, either("JsonRpcResponse", "JsonRpcBatchResponse"))
         .content(
             EVENTS,
             ContentBuilder::new().schema(Some(events.build())).build(),
@@ -264,6 +266,14 @@ fn header(meaning: &str) -> Header {
 
 fn text() -> Object {
     Object::with_type(Type::String)
+}
+
+fn either(one: &str, other: &str) -> Content {
+    let schemas = [one, other].map(Ref::from_schema_name);
+    let either = schemas
+        .into_iter()
+        .fold(OneOfBuilder::new(), OneOfBuilder::item);
+    Content::new(Some(Schema::OneOf(either.build())))
 }
 
 fn content(schema: &str) -> Content {

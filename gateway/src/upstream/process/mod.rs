@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use child::Launch;
 use routes::{Route, Routes};
 
+use super::deadline::Deadline;
 use super::error::UpstreamError;
 use super::reply::{Call, Reply};
 use crate::domain::mcp::ServerMessage;
@@ -86,12 +87,10 @@ impl Process {
     /// # Errors
     /// See [`UpstreamError`].
     pub async fn call(&self, call: Call) -> Result<Reply, UpstreamError> {
+        let deadline = Deadline::start(self.patience);
         let route = self.routes.open(&call)?;
         self.send(call.text).await?;
-        let mut waiting = Waiting {
-            route,
-            patience: self.patience,
-        };
+        let mut waiting = Waiting { route, deadline };
         let first = waiting.next().await?;
         if is_answer(&first) {
             return Ok(Reply::Message(first));
@@ -122,14 +121,16 @@ impl Process {
 /// A call whose answer has not come yet.
 struct Waiting {
     route: Route,
-    patience: Duration,
+    deadline: Deadline,
 }
 
 impl Waiting {
     async fn next(&mut self) -> Result<String, UpstreamError> {
-        timeout(self.patience, self.route.next())
-            .await
-            .map_err(|_| UpstreamError::Timeout(self.patience))?
+        let text = self.deadline.wait(self.route.next()).await?;
+        if let Some(message) = ServerMessage::peek(&text) {
+            self.deadline.heard(&message);
+        }
+        Ok(text)
     }
 }
 
