@@ -48,6 +48,15 @@ pub const TENANT_CONFIG_LABEL: &str = "agentapi.dev/tenant-config";
 pub const ALLOWED_HOSTS_ANNOTATION: &str = "agentapi.dev/allowed-hosts";
 /// Annotation that stops the reconciliation of one resource while it is `true`.
 pub const PAUSED_ANNOTATION: &str = "agentapi.dev/paused";
+/// Label of an organization's namespace: the `tenantId` whose data is in it. A
+/// retained namespace is taken over by an organization of the same one only.
+pub const TENANT_ID_LABEL: &str = "agentapi.dev/tenant-id";
+/// Annotation of an `Organization` that lets it take over the retained
+/// namespace that the value names.
+pub const TAKE_OVER_ANNOTATION: &str = "agentapi.dev/take-over";
+/// Annotation of an organization's namespace: comma-separated prefixes that the
+/// images of its pods must have. Admission reads it; without it all are allowed.
+pub const REGISTRIES_ANNOTATION: &str = "agentapi.dev/registries";
 /// Annotation with the hash of what the operator last applied.
 pub const APPLIED_HASH_ANNOTATION: &str = "agentapi.dev/applied-hash";
 /// Finalizer of all three kinds.

@@ -1,15 +1,15 @@
 //! What reconciliations share.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agentapi_crds::Organization;
-use std::sync::Arc;
+use kube::ResourceExt;
 
 use crate::apply::Writer;
 use crate::metrics::Metrics;
-use crate::organization::namespace_of;
+use crate::organization::Documents;
 use crate::rank::is_earlier;
 use crate::secrets::SecretReader;
 use crate::settings::Settings;
@@ -27,6 +27,8 @@ pub struct Context {
     pub writer: Writer,
     /// Reads Secrets' types and keys.
     pub secrets: SecretReader,
+    /// The documents that organizations are served from.
+    pub documents: Documents,
     /// Metrics.
     pub metrics: Metrics,
     /// How often each resource failed in a row.
@@ -36,17 +38,28 @@ pub struct Context {
 impl Context {
     /// The organization whose namespace that is; the earliest where several claim it.
     pub fn organization_of(&self, namespace: &str) -> Option<Arc<Organization>> {
-        let claimants = self
-            .caches
-            .organizations
-            .state_filter(|organization| namespace_of(organization) == namespace);
-        claimants.into_iter().reduce(|first, other| {
-            if is_earlier(other.as_ref(), first.as_ref()) {
-                other
-            } else {
-                first
-            }
-        })
+        let claimants = self.caches.claims.of_namespace(namespace);
+        self.organizations(claimants)
+            .into_iter()
+            .reduce(|first, other| {
+                if is_earlier(other.as_ref(), first.as_ref()) {
+                    other
+                } else {
+                    first
+                }
+            })
+    }
+
+    /// The organizations that claim something that this one claims too.
+    pub fn rivals_of(&self, organization: &Organization) -> Vec<Arc<Organization>> {
+        self.organizations(self.caches.claims.rivals(&organization.name_any()))
+    }
+
+    fn organizations(&self, names: impl IntoIterator<Item = String>) -> Vec<Arc<Organization>> {
+        let found = names.into_iter();
+        found
+            .filter_map(|name| self.caches.organizations.get(None, &name))
+            .collect()
     }
 }
 

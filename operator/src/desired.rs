@@ -1,7 +1,7 @@
 //! The desired state of everything at once, for programs without a cluster:
 //! `agentapi dev` serves the documents, `agentapi render` prints the objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentapi_crds::conditions::reasons;
 use agentapi_crds::tenant_config::{PromptLevel, TenantConfig};
@@ -65,6 +65,7 @@ pub fn desired(inputs: &Inputs, settings: &Settings) -> Desired {
             servers: &servers,
             prompts: &prompts,
             secrets: &inputs.secrets,
+            unreachable: &BTreeSet::new(),
             live: inputs.live.get(&name),
             settings,
         });

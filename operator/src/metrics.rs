@@ -1,6 +1,6 @@
 //! Metrics of the operator, in the OpenMetrics text format.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -20,9 +20,17 @@ struct Inner {
     reconciles: Family<ReconcileLabels, Counter>,
     durations: Family<KindLabels, Histogram>,
     writes: Family<WriteLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    waiting: Family<KindLabels, Gauge>,
     watch_errors: Family<KindLabels, Counter>,
     leading: Gauge,
+    organizations: Family<ConditionLabels, Gauge>,
+    /// Counts organizations by condition; set once they are watched.
+    census: OnceLock<Census>,
 }
+
+/// Counts organizations by type and status of their conditions.
+pub(crate) type Census = Box<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReconcileLabels {
@@ -33,6 +41,19 @@ struct ReconcileLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    kind: &'static str,
+    class: &'static str,
+}
+
+/// Types and statuses are the operator's own, so there are few of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    condition: String,
+    status: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,6 +70,9 @@ impl Default for Metrics {
             Histogram::new(exponential_buckets(0.001, 4.0, 8))
         });
         let writes = Family::default();
+        let errors = Family::default();
+        let waiting = Family::default();
+        let organizations = Family::default();
         let watch_errors = Family::default();
         let leading = Gauge::default();
         registry.register(
@@ -66,6 +90,21 @@ impl Default for Metrics {
             "Writes to the API server by object and verb",
             writes.clone(),
         );
+        registry.register(
+            "errors",
+            "Failed reconciliations by kind and class of the error",
+            errors.clone(),
+        );
+        registry.register(
+            "queue_depth",
+            "Resources that wait to be reconciled",
+            waiting.clone(),
+        );
+        registry.register(
+            "organizations",
+            "Organizations by condition and its status",
+            organizations.clone(),
+        );
         registry.register("watch_errors", "Interrupted watches", watch_errors.clone());
         registry.register("leading", "1 while this replica leads", leading.clone());
         Self(Arc::new(Inner {
@@ -73,8 +112,12 @@ impl Default for Metrics {
             reconciles,
             durations,
             writes,
+            errors,
+            waiting,
             watch_errors,
             leading,
+            organizations,
+            census: OnceLock::new(),
         }))
     }
 }
@@ -90,6 +133,40 @@ impl Metrics {
             .durations
             .get_or_create(&KindLabels { kind })
             .observe(duration.as_secs_f64());
+    }
+
+    /// Counts a failure of that class; see `WriteError::class`.
+    pub fn failed(&self, kind: &'static str, class: &'static str) {
+        self.0
+            .errors
+            .get_or_create(&ErrorLabels { kind, class })
+            .inc();
+    }
+
+    /// Tells how many resources of a kind wait.
+    pub fn queued(&self, kind: &'static str, waiting: usize) {
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.0
+            .waiting
+            .get_or_create(&KindLabels { kind })
+            .set(waiting);
+    }
+
+    /// Counts organizations with this from now on, whenever the metrics are read.
+    pub(crate) fn count_organizations_with(&self, census: Census) {
+        // Set once at the start; a second census would count the same.
+        let _ = self.0.census.set(census);
+    }
+
+    fn count_organizations(&self) {
+        let Some(census) = self.0.census.get() else {
+            return;
+        };
+        self.0.organizations.clear();
+        for (condition, status) in census() {
+            let labels = ConditionLabels { condition, status };
+            self.0.organizations.get_or_create(&labels).inc();
+        }
     }
 
     /// Counts a write.
@@ -118,6 +195,7 @@ impl Metrics {
     /// # Errors
     /// When the encoder fails, which writing to a string does not.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        self.count_organizations();
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)

@@ -211,6 +211,12 @@ impl Object {
         self
     }
 
+    /// The object with an annotation.
+    pub fn with_annotation(mut self, key: &str, value: &str) -> Self {
+        self.manifest["metadata"]["annotations"][key] = json!(value);
+        self
+    }
+
     /// `Kind namespace/name`, for people.
     pub fn title(&self) -> String {
         title(self.kind, self.namespace.as_deref(), &self.name)

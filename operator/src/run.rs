@@ -16,10 +16,11 @@ use crate::context::{Context, Failures};
 use crate::controller;
 use crate::health::{self, Readiness};
 use crate::leader::Elector;
-use crate::metrics::Metrics;
+use crate::metrics::{Census, Metrics};
+use crate::organization::Documents;
 use crate::secrets::SecretReader;
 use crate::settings::Settings;
-use crate::watch::{self, WatchEnded};
+use crate::watch::{self, Caches, WatchEnded};
 use crate::{mcp_server, organization, prompt_policy};
 
 /// Pause between looks at what is missing at start.
@@ -86,7 +87,7 @@ async fn operate(
             "watches",
             "listing what there is; the log tells if the API server refuses",
         );
-        let watches = watch::start(&client, &settings, &metrics, &mut tasks).await?;
+        let watches = watch::start(&client, &settings, &metrics, &readiness, &mut tasks).await?;
         readiness.done("watches");
         // A replica that waits for leadership is ready to take over.
         readiness.done("start");
@@ -97,8 +98,13 @@ async fn operate(
         () = shutdown.cancelled() => return Ok(()),
     };
     let mut elector = Elector::new(client.clone(), &settings.platform_namespace);
+    metrics.count_organizations_with(census(&watches.caches));
     tokio::select! {
-        () = elector.acquire() => metrics.leading(true),
+        () = elector.acquire() => {
+            metrics.leading(true);
+            readiness.leads();
+        }
+        _ = tasks.join_next() => return Err(WatchEnded.into()),
         () = shutdown.cancelled() => return Ok(()),
     }
     let context = Arc::new(Context {
@@ -113,6 +119,7 @@ async fn operate(
         owned: watches.owned,
         settings,
         metrics,
+        documents: Documents::default(),
         failures: Failures::default(),
     });
     let caches = context.caches.clone();
@@ -149,9 +156,26 @@ async fn operate(
     tokio::select! {
         _ = controllers => {}
         () = elector.keep() => return Err(RunError::LeadershipLost),
+        // None ends before all of them are dropped, unless it broke.
+        _ = tasks.join_next() => return Err(WatchEnded.into()),
     }
     elector.release().await;
     Ok(())
+}
+
+/// What counts organizations by condition.
+fn census(caches: &Caches) -> Census {
+    let organizations = caches.organizations.clone();
+    Box::new(move || {
+        let all = organizations.all();
+        let statuses = all
+            .iter()
+            .filter_map(|organization| organization.status.as_ref());
+        let conditions = statuses.flat_map(|status| &status.conditions);
+        conditions
+            .map(|condition| (condition.type_.clone(), condition.status.clone()))
+            .collect()
+    })
 }
 
 /// Waits until the API server serves a resource and lets the operator list it.

@@ -8,22 +8,22 @@ use agentapi_crds::McpServer;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
-use kube_runtime::reflector::{ObjectRef, Store};
 
 use crate::apply::WriteError;
 use crate::inputs::{SecretMetadata, Secrets};
 use crate::mcp_server::secret_names;
+use crate::watch::Cache;
 
 /// Reads what may be known about Secrets.
 pub struct SecretReader {
     client: Client,
-    labelled: Store<PartialObjectMeta<Secret>>,
+    labelled: Cache<PartialObjectMeta<Secret>>,
     known: Mutex<HashMap<(String, String), SecretMetadata>>,
 }
 
 impl SecretReader {
     /// A reader that knows present versions from `labelled`.
-    pub fn new(client: Client, labelled: Store<PartialObjectMeta<Secret>>) -> Self {
+    pub fn new(client: Client, labelled: Cache<PartialObjectMeta<Secret>>) -> Self {
         Self {
             client,
             labelled,
@@ -51,6 +51,12 @@ impl SecretReader {
         Ok(secrets.into_iter().collect())
     }
 
+    /// Forgets the Secrets of a namespace whose organization is gone.
+    pub(crate) fn forget(&self, namespace: &str) {
+        let mut memory = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.retain(|(place, _), _| place != namespace);
+    }
+
     async fn read(
         &self,
         namespace: &str,
@@ -76,7 +82,7 @@ impl SecretReader {
 
     /// What was read before, if the watch still shows that version.
     fn known(&self, namespace: &str, name: &str) -> Option<SecretMetadata> {
-        let watched = self.labelled.get(&ObjectRef::new(name).within(namespace))?;
+        let watched = self.labelled.get(Some(namespace), name)?;
         let memory = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = memory.get(&(namespace.to_owned(), name.to_owned()))?;
         let is_current = watched.resource_version().as_ref() == Some(&known.resource_version);

@@ -3,15 +3,24 @@
 use agentapi_crds::conditions::reasons;
 
 use crate::leader::NotLeading;
+use crate::object::Kind;
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// An object of the needed name exists, and the operator did not make it for this organization.
     #[error(
-        "{object} exists and was not made by this operator for this organization, so it is left alone: delete or rename it, or choose another name"
+        "{object} exists and was not made by this operator for this organization, so it is left alone: {advice}"
     )]
     NotOurs {
+        /// The object.
+        object: String,
+        /// How to proceed.
+        advice: &'static str,
+    },
+    /// The object appears and goes; it is tried again.
+    #[error("{object} was made or deleted by others at the same time: it is tried again")]
+    Changing {
         /// The object.
         object: String,
     },
@@ -58,7 +67,24 @@ pub enum WriteError {
     NotLeading(#[from] NotLeading),
 }
 
+/// How to proceed where a namespace is somebody else's.
+const FOREIGN_NAMESPACE: &str = "delete it if nobody needs it, or recreate the organization with another spec.namespace; a deployment tool must not create it (Argo CD: remove CreateNamespace=true)";
+/// How to proceed where a namespace was retained when its organization was deleted.
+const RETAINED_NAMESPACE: &str = "it holds what an earlier organization left: to take it over, recreate this organization with that one's tenantId (the namespace's label agentapi.dev/tenant-id) as spec.tenantId and the annotation agentapi.dev/take-over naming the namespace; to begin anew, recreate it with another spec.namespace";
+/// How to proceed where an object is somebody else's.
+const FOREIGN_OBJECT: &str = "delete or rename it, or choose another name";
+
 impl WriteError {
+    /// `is_managed` tells whether the operator made the object, for another organization.
+    pub(crate) fn not_ours(kind: Kind, object: String, is_managed: bool) -> Self {
+        let advice = match (kind, is_managed) {
+            (Kind::Namespace, true) => RETAINED_NAMESPACE,
+            (Kind::Namespace, false) => FOREIGN_NAMESPACE,
+            _ => FOREIGN_OBJECT,
+        };
+        Self::NotOurs { object, advice }
+    }
+
     pub(crate) fn read(object: String, source: kube::Error) -> Self {
         Self::Read {
             object,
@@ -77,10 +103,25 @@ impl WriteError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotOurs { .. } => reasons::NAME_CONFLICT,
-            Self::Terminating { .. } | Self::NamespaceNotReady { .. } => reasons::PROGRESSING,
+            Self::Terminating { .. } | Self::Changing { .. } | Self::NamespaceNotReady { .. } => {
+                reasons::PROGRESSING
+            }
             Self::Read { .. } | Self::Write { .. } | Self::Encode { .. } | Self::NotLeading(_) => {
                 reasons::APPLY_FAILED
             }
+        }
+    }
+
+    /// What kind of error it is, for metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::NotOurs { .. } => "not-ours",
+            Self::Terminating { .. } => "terminating",
+            Self::Changing { .. } => "changing",
+            Self::NamespaceNotReady { .. } => "namespace-not-ready",
+            Self::Encode { .. } => "encode",
+            Self::NotLeading(_) => "not-leading",
+            Self::Read { source, .. } | Self::Write { source, .. } => class(source),
         }
     }
 
@@ -93,11 +134,27 @@ impl WriteError {
                 matches!(source.as_ref(), kube::Error::Api(status) if status.is_invalid())
             }
             Self::Terminating { .. }
+            | Self::Changing { .. }
             | Self::NamespaceNotReady { .. }
             | Self::Read { .. }
             | Self::Encode { .. }
             | Self::NotLeading(_) => false,
         }
+    }
+}
+
+fn class(error: &kube::Error) -> &'static str {
+    let kube::Error::Api(status) = error else {
+        return "connection";
+    };
+    match status.code {
+        403 => "forbidden",
+        404 => "not-found",
+        409 => "conflict",
+        422 => "invalid",
+        429 => "too-many-requests",
+        500.. => "server",
+        _ => "request",
     }
 }
 

@@ -7,9 +7,12 @@ mod ownership;
 mod status;
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use agentapi_crds::names;
+use futures::{StreamExt, stream};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::DynamicObject;
 use kube::{Api, Client, ResourceExt};
@@ -17,12 +20,20 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub(crate) use error::WriteError;
-pub(crate) use status::Own;
+pub(crate) use status::{Own, title_of};
 
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::object::{Kind, Object, Owner, title};
 use crate::watch::OwnedObjects;
+
+/// Longest wait for the answer to one request.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Objects of one organization written at one time.
+const CONCURRENCY: usize = 4;
+/// A version that no object has: etcd's first revision is before every write.
+/// An apply that names it creates, and is refused where an object exists.
+const NO_VERSION: &str = "1";
 
 /// Writes objects, as long as this replica leads.
 pub struct Writer {
@@ -30,16 +41,27 @@ pub struct Writer {
     leadership: Leadership,
     owned: OwnedObjects,
     metrics: Metrics,
-    /// What was last applied, by the object's title: a live object at that
-    /// version needs no second look.
-    applied: Mutex<HashMap<String, Applied>>,
+    /// What is known of objects, by their titles.
+    memory: Mutex<HashMap<String, Memory>>,
+}
+
+/// What is known of an object.
+#[derive(Clone, PartialEq, Eq)]
+struct Memory {
+    organization_uid: String,
+    fate: Fate,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-struct Applied {
-    organization_uid: String,
-    hash: String,
-    resource_version: String,
+enum Fate {
+    /// A live object at that version needs no second look.
+    Applied {
+        hash: String,
+        uid: Option<String>,
+        resource_version: String,
+    },
+    /// Somebody else's object has the name: creating is not tried again before it is gone.
+    Refused,
 }
 
 impl Writer {
@@ -55,7 +77,7 @@ impl Writer {
             leadership,
             owned,
             metrics,
-            applied: Mutex::default(),
+            memory: Mutex::default(),
         }
     }
 
@@ -65,55 +87,134 @@ impl Writer {
     }
 
     /// Makes one object as planned. Writes nothing when it already is.
+    /// What belongs to `predecessor` is taken over.
     ///
     /// # Errors
     /// [`WriteError::NotOurs`] when an object of that name exists that the
-    /// operator did not make for this organization: it is never adopted.
-    pub async fn apply(&self, object: &Object) -> Result<(), WriteError> {
+    /// operator made neither for this organization nor for `predecessor`: it
+    /// is never adopted.
+    pub async fn apply(
+        &self,
+        object: &Object,
+        predecessor: Option<&Owner>,
+    ) -> Result<(), WriteError> {
         let hash = hex::encode(Sha256::digest(object.manifest.to_string()));
         if self.is_as_applied(object, &hash) {
             return Ok(());
         }
         let api = self.api(object.kind, object.namespace.as_deref());
-        let live = api
-            .get_opt(&object.name)
+        let may_be_absent = self.owned.get(object).is_none() && !self.was_refused(object);
+        if may_be_absent && self.create(&api, object, &hash).await? {
+            return Ok(());
+        }
+        let live = answer(api.get_opt(&object.name))
             .await
             .map_err(|source| WriteError::read(object.title(), source))?;
-        if let Some(live) = &live {
-            ownership::check(object, &live.metadata)?;
-            if is_unchanged(object, &hash, live) {
-                self.remember(object, hash, live);
-                return Ok(());
-            }
+        let Some(live) = live else {
+            let is_created = self.create(&api, object, &hash).await?;
+            return is_created
+                .then_some(())
+                .ok_or_else(|| WriteError::Changing {
+                    object: object.title(),
+                });
+        };
+        let claim = ownership::Claim {
+            object,
+            hash: &hash,
+            known_uid: self.known_uid(object),
+            predecessor,
+        };
+        if let Err(error) = claim.check(&live) {
+            self.remember_refusal(object, &error);
+            return Err(error);
         }
-        let applied = self.patch(&api, object, &hash, live.as_ref()).await?;
+        if is_unchanged(object, &hash, &live) {
+            self.remember(object, hash, &live);
+            return Ok(());
+        }
+        let applied = self.update(&api, object, &hash, &live).await?;
         let applied = self.drop_foreign_template(&api, object, applied).await?;
         self.remember(object, hash, &applied);
         Ok(())
     }
 
+    /// Makes objects whose order does not matter, a few at a time.
+    ///
+    /// # Errors
+    /// The first of [`Writer::apply`]; the others are made nevertheless.
+    pub async fn apply_all(
+        &self,
+        objects: &[&Object],
+        predecessor: Option<&Owner>,
+    ) -> Result<(), WriteError> {
+        let writes = objects.iter().copied();
+        let writes: Vec<_> = writes
+            .map(|object| self.apply(object, predecessor))
+            .collect();
+        let results: Vec<_> = stream::iter(writes)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        results.into_iter().collect()
+    }
+
+    /// Creates an object. Returns whether it did, or one of that name exists:
+    /// nothing that appeared meanwhile is ever changed.
+    async fn create(
+        &self,
+        api: &Api<DynamicObject>,
+        object: &Object,
+        hash: &str,
+    ) -> Result<bool, WriteError> {
+        let version = json!(NO_VERSION);
+        match self
+            .patch(api, object, hash, "resourceVersion", version)
+            .await
+        {
+            Ok(created) => {
+                self.metrics.written(object.kind.name(), "create");
+                tracing::info!(object = object.title(), "created");
+                self.remember(object, hash.to_owned(), &created);
+                Ok(true)
+            }
+            Err(WriteError::Write { source, .. }) if is_conflict(&source) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes the object that was looked at, and no other that took its name.
+    async fn update(
+        &self,
+        api: &Api<DynamicObject>,
+        object: &Object,
+        hash: &str,
+        live: &DynamicObject,
+    ) -> Result<DynamicObject, WriteError> {
+        let applied = self
+            .patch(api, object, hash, "uid", json!(live.uid()))
+            .await?;
+        self.metrics.written(object.kind.name(), "apply");
+        tracing::info!(object = object.title(), "applied");
+        Ok(applied)
+    }
+
+    /// Applies an object on a condition in its metadata.
     async fn patch(
         &self,
         api: &Api<DynamicObject>,
         object: &Object,
         hash: &str,
-        live: Option<&DynamicObject>,
+        condition: &str,
+        value: Value,
     ) -> Result<DynamicObject, WriteError> {
-        self.leadership.check()?;
         let mut manifest = object.manifest.clone();
         manifest["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION] = json!(hash);
-        // Only the object that was looked at may be changed, not another that took its name.
-        if let Some(uid) = live.and_then(ResourceExt::uid) {
-            manifest["metadata"]["uid"] = json!(uid);
-        }
+        manifest["metadata"][condition] = value;
         let parameters = PatchParams::apply(names::MANAGER).force();
-        let applied = api
-            .patch(&object.name, &parameters, &Patch::Apply(&manifest))
+        self.leadership.check()?;
+        answer(api.patch(&object.name, &parameters, &Patch::Apply(&manifest)))
             .await
-            .map_err(|source| WriteError::write(object.title(), source))?;
-        self.metrics.written(object.kind.name(), "apply");
-        tracing::info!(object = object.title(), "applied");
-        Ok(applied)
+            .map_err(|source| WriteError::write(object.title(), source))
     }
 
     /// Pod templates are ours as a whole: what others added to one is taken out
@@ -127,7 +228,6 @@ impl Writer {
         if object.kind != Kind::Deployment || !ownership::has_foreign_template(&applied.metadata) {
             return Ok(applied);
         }
-        self.leadership.check()?;
         let operations = json!([
             {"op": "test", "path": "/metadata/resourceVersion", "value": applied.resource_version()},
             {"op": "replace", "path": "/spec/template", "value": object.manifest["spec"]["template"]},
@@ -139,8 +239,8 @@ impl Writer {
                     source,
                 }
             })?);
-        let replaced = api
-            .patch(&object.name, &PatchParams::default(), &patch)
+        self.leadership.check()?;
+        let replaced = answer(api.patch(&object.name, &PatchParams::default(), &patch))
             .await
             .map_err(|source| WriteError::write(object.title(), source))?;
         self.metrics.written(object.kind.name(), "replace");
@@ -184,20 +284,22 @@ impl Writer {
         name: &str,
         uid: Option<String>,
     ) -> Result<bool, WriteError> {
-        self.leadership.check()?;
         let title = title(kind, namespace, name);
         let parameters = DeleteParams::background().preconditions(Preconditions {
             uid,
             resource_version: None,
         });
-        match self.api(kind, namespace).delete(name, &parameters).await {
+        self.leadership.check()?;
+        match answer(self.api(kind, namespace).delete(name, &parameters)).await {
             Ok(_) => {
+                self.forget_object(&title);
                 self.metrics.written(kind.name(), "delete");
                 tracing::info!(object = title, "deleted");
                 Ok(true)
             }
             // Gone, or another object has the name by now: nothing of ours is left.
             Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
+                self.forget_object(&title);
                 Ok(false)
             }
             Err(source) => Err(WriteError::write(title, source)),
@@ -206,8 +308,13 @@ impl Writer {
 
     /// Forgets an organization that is gone.
     pub(crate) fn forget(&self, organization: &Owner) {
-        let mut memory = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.retain(|_, applied| applied.organization_uid != organization.uid);
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.retain(|_, object| object.organization_uid != organization.uid);
+    }
+
+    fn forget_object(&self, title: &str) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.remove(title);
     }
 
     /// An object, if it is there and belongs to that owner.
@@ -219,9 +326,7 @@ impl Writer {
         owner: &Owner,
     ) -> Result<Option<DynamicObject>, WriteError> {
         let title = title(kind, namespace, name);
-        let live = self
-            .api(kind, namespace)
-            .get_opt(name)
+        let live = answer(self.api(kind, namespace).get_opt(name))
             .await
             .map_err(|source| WriteError::read(title, source))?;
         Ok(live.filter(|live| ownership::belongs_to(owner, &live.metadata)))
@@ -237,36 +342,89 @@ impl Writer {
 
     /// Whether the watched object is at the version that was applied with this hash.
     fn is_as_applied(&self, object: &Object, hash: &str) -> bool {
-        let memory = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Fate::Applied {
+            hash: applied,
+            resource_version,
+            ..
+        }) = self.fate(object)
+        else {
+            return false;
+        };
         let watched = self.owned.get(object);
-        match (memory.get(&object.title()), watched) {
-            (Some(applied), Some(watched)) => {
-                applied.hash == hash
-                    && watched.resource_version().as_deref() == Some(&applied.resource_version)
-            }
-            _ => false,
+        applied == hash
+            && watched.is_some_and(|watched| {
+                watched.resource_version().as_deref() == Some(&resource_version)
+            })
+    }
+
+    fn was_refused(&self, object: &Object) -> bool {
+        self.fate(object) == Some(Fate::Refused)
+    }
+
+    /// UID of the object that was applied last under that name for that organization.
+    fn known_uid(&self, object: &Object) -> Option<String> {
+        match self.fate(object) {
+            Some(Fate::Applied { uid, .. }) => uid,
+            Some(Fate::Refused) | None => None,
         }
     }
 
+    fn fate(&self, object: &Object) -> Option<Fate> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = memory.get(&object.title());
+        let known = known.filter(|known| known.organization_uid == object.owner.uid);
+        known.map(|known| known.fate.clone())
+    }
+
     fn remember(&self, object: &Object, hash: String, live: &DynamicObject) {
-        let resource_version = live.resource_version().unwrap_or_default();
-        let mut memory = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let fate = Fate::Applied {
+            hash,
+            uid: live.uid(),
+            resource_version: live.resource_version().unwrap_or_default(),
+        };
+        self.remember_fate(object, fate);
+    }
+
+    fn remember_refusal(&self, object: &Object, error: &WriteError) {
+        if matches!(error, WriteError::NotOurs { .. }) {
+            self.remember_fate(object, Fate::Refused);
+        }
+    }
+
+    fn remember_fate(&self, object: &Object, fate: Fate) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let organization_uid = object.owner.uid.clone();
         memory.insert(
             object.title(),
-            Applied {
-                organization_uid: object.owner.uid.clone(),
-                hash,
-                resource_version,
+            Memory {
+                organization_uid,
+                fate,
             },
         );
     }
+}
+
+/// The answer to a request, unless it takes too long.
+async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    match tokio::time::timeout(LONGEST_WAIT, request).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
+    }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_conflict() || status.is_already_exists())
 }
 
 /// Whether the live object was made from this manifest and still says what it says.
 fn is_unchanged(object: &Object, hash: &str, live: &DynamicObject) -> bool {
     let annotated = live.annotations().get(names::APPLIED_HASH_ANNOTATION);
     let content: Value = json!({
-        "metadata": {"labels": live.metadata.labels, "ownerReferences": live.metadata.owner_references},
+        "metadata": {
+            "labels": live.metadata.labels,
+            "annotations": live.metadata.annotations,
+            "ownerReferences": live.metadata.owner_references,
+        },
     });
     annotated.is_some_and(|annotated| annotated == hash)
         && !(object.kind == Kind::Deployment && ownership::has_foreign_template(&live.metadata))

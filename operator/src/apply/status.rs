@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{WriteError, Writer};
+use super::{WriteError, Writer, answer};
 
 /// One of the three kinds.
 pub trait Own:
@@ -30,11 +30,7 @@ pub trait Own:
 
     /// `Kind namespace/name`, for people.
     fn title(&self) -> String {
-        let kind = Self::kind(&());
-        match self.meta().namespace.as_deref() {
-            Some(namespace) => format!("{kind} {namespace}/{}", self.name_any()),
-            None => format!("{kind} {}", self.name_any()),
-        }
+        title_of::<Self>(self.meta().namespace.as_deref(), &self.name_any())
     }
 
     /// Whether the operator's finalizer is there.
@@ -44,15 +40,18 @@ pub trait Own:
             .any(|name| name == names::FINALIZER)
     }
 
-    /// Whether the annotation `agentapi.dev/paused` is `true`.
-    fn is_paused(&self) -> bool {
-        let annotation = self.annotations().get(names::PAUSED_ANNOTATION);
-        annotation.is_some_and(|value| value == "true")
-    }
-
     /// Whether the resource is being deleted.
     fn is_deleting(&self) -> bool {
         self.meta().deletion_timestamp.is_some()
+    }
+}
+
+/// `Kind namespace/name` of a resource of the operator's own, for people.
+pub(crate) fn title_of<K: Own>(namespace: Option<&str>, name: &str) -> String {
+    let kind = K::kind(&());
+    match namespace {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
     }
 }
 
@@ -88,7 +87,6 @@ impl Writer {
         resource: &K,
         finalizers: Vec<String>,
     ) -> Result<(), WriteError> {
-        self.leadership.check()?;
         // With the version, so that the finalizer of somebody else is never lost.
         let patch = json!({"metadata": {
             "finalizers": finalizers,
@@ -98,9 +96,9 @@ impl Writer {
             field_manager: Some(names::MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        resource
-            .api(self.client.clone())
-            .patch_metadata(&resource.name_any(), &parameters, &Patch::Merge(&patch))
+        let (api, name) = (resource.api(self.client.clone()), resource.name_any());
+        self.leadership.check()?;
+        answer(api.patch_metadata(&name, &parameters, &Patch::Merge(&patch)))
             .await
             .map_err(|source| WriteError::write(resource.title(), source))?;
         self.metrics.written("finalizers", "patch");
@@ -116,7 +114,6 @@ impl Writer {
         if resource.status() == Some(status) {
             return Ok(());
         }
-        self.leadership.check()?;
         let encode = |source| WriteError::Encode {
             object: resource.title(),
             source,
@@ -133,11 +130,10 @@ impl Writer {
             manifest["metadata"]["namespace"] = json!(namespace);
         }
         let parameters = PatchParams::apply(names::STATUS_MANAGER).force();
-        let result = resource
-            .api(self.client.clone())
-            .patch_status(&resource.name_any(), &parameters, &Patch::Apply(&manifest))
-            .await;
-        match result {
+        let (api, name) = (resource.api(self.client.clone()), resource.name_any());
+        self.leadership.check()?;
+        let patch = Patch::Apply(&manifest);
+        match answer(api.patch_status(&name, &parameters, &patch)).await {
             Ok(_) => {
                 self.metrics.written("status", "apply");
                 Ok(())

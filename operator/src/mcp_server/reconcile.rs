@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::desired::no_organization;
 use crate::object::{Kind, Owner, ServerOwner};
 use crate::organization::{self, DEFAULT_DENY, conflicts, owner_of, without_organization};
-use crate::pause::pause;
+use crate::pause::{is_paused, pause};
 use crate::problem::Member;
 
 /// Pause before another look at what nothing tells of.
@@ -41,45 +41,47 @@ pub async fn reconcile(
     server: Arc<McpServer>,
     context: Arc<Context>,
 ) -> Result<Action, WriteError> {
-    if server.is_paused() {
-        return pause(server.as_ref(), &context).await;
-    }
     let namespace = server.namespace().unwrap_or_default();
     let organization = context.organization_of(&namespace);
     if server.is_deleting() {
         return finalize(&server, organization.as_deref(), &context).await;
+    }
+    // Whoever may write the server may pause it, and must not hold up a deletion by that.
+    if is_paused(server.as_ref()) {
+        return pause(server.as_ref(), &context).await;
     }
     // 1. observe, 2. validate
     let Some(organization) = organization.filter(|organization| !organization.is_deleting()) else {
         let stray = Member::Invalid(vec![no_organization(&namespace)]);
         return finish(&server, &stray, Ok(None), &context).await;
     };
-    if !is_closed(&organization, &namespace, &context) {
-        let waiting = Applied::Err(WriteError::NamespaceNotReady { namespace });
-        let pending = judge(&server, &organization, &context).await?;
-        finish(&server, &pending, waiting, &context).await?;
-        return Ok(Action::requeue(NAMESPACE_PAUSE));
-    }
     let member = judge(&server, &organization, &context).await?;
+    let has_workload = member.valid().is_some_and(|valid| valid.workload.is_some());
+    if !is_prepared(&organization, &namespace, has_workload, &context) {
+        let waiting = Applied::Err(WriteError::NamespaceNotReady { namespace });
+        return finish(&server, &member, waiting, &context).await;
+    }
     // 3. plan, 4. apply
     let applied = apply(&server, &member, &organization, &context).await;
     // 5. status
     finish(&server, &member, applied, &context).await
 }
 
-/// Whether the namespace is the organization's and denies what is not allowed:
-/// nothing may run in it before.
-fn is_closed(organization: &Organization, namespace: &str, context: &Context) -> bool {
+/// Whether the namespace is the organization's, and where something is to run
+/// in it, denies what is not allowed.
+fn is_prepared(
+    organization: &Organization,
+    namespace: &str,
+    has_workload: bool,
+    context: &Context,
+) -> bool {
     let uid = owner_of(organization).uid;
-    [
-        (Kind::Namespace, None, namespace),
-        (Kind::NetworkPolicy, Some(namespace), DEFAULT_DENY),
-    ]
-    .into_iter()
-    .all(|(kind, namespace, name)| {
-        let found = context.owned.find(kind, namespace, name);
+    let is_ours = |kind, place, name| {
+        let found = context.owned.find(kind, place, name);
         found.is_some_and(|found| found.labels().get(names::ORGANIZATION_UID_LABEL) == Some(&uid))
-    })
+    };
+    is_ours(Kind::Namespace, None, namespace)
+        && (!has_workload || is_ours(Kind::NetworkPolicy, Some(namespace), DEFAULT_DENY))
 }
 
 async fn judge(
@@ -87,16 +89,13 @@ async fn judge(
     organization: &Organization,
     context: &Context,
 ) -> Result<Member<ValidatedServer>, WriteError> {
-    let all = context.caches.organizations.state();
-    let all: Vec<_> = all.iter().map(Arc::as_ref).collect();
+    let rivals = context.rivals_of(organization);
+    let rivals: Vec<_> = rivals.iter().map(Arc::as_ref).collect();
     let valid = match organization::validate(organization, &context.settings) {
-        Ok(valid) if conflicts(organization, &all).is_empty() => valid,
+        Ok(valid) if conflicts(organization, &rivals).is_empty() => valid,
         _ => return Ok(without_organization(server, organization)),
     };
-    let siblings = context
-        .caches
-        .servers
-        .state_filter(|sibling| sibling.namespace() == server.namespace());
+    let siblings = context.caches.servers.in_namespace(&valid.namespace);
     let siblings: Vec<_> = siblings.iter().map(Arc::as_ref).collect();
     let secrets = context.secrets.of(&valid.namespace, [server]).await?;
     Ok(validate(
@@ -128,7 +127,7 @@ async fn apply(
         context.writer.ensure_finalizer(server).await?;
     }
     for object in &objects {
-        context.writer.apply(object).await?;
+        context.writer.apply(object, None).await?;
     }
     let server_owner = server_owner(&owner, server);
     context

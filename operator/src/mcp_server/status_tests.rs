@@ -104,6 +104,7 @@ fn a_server_without_its_secret_is_stalled() {
 fn an_object_of_somebody_else_stalls_the_server() {
     let taken = WriteError::NotOurs {
         object: "Service org-acme/clock".to_owned(),
+        advice: "rename it",
     };
     let status = told(&valid_member(), Err(taken));
     assert_eq!(

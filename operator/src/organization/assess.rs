@@ -1,7 +1,7 @@
 //! The desired state of one organization with everything that belongs to it:
 //! what the Organization's reconciler applies, and what `agentapi dev` serves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentapi_crds::conditions::reasons;
 use agentapi_crds::tenant_config::{PromptConfig, PromptLevel, TenantConfig};
@@ -14,6 +14,7 @@ use super::{claims, plan};
 use crate::inputs::Secrets;
 use crate::mcp_server::{self, Surroundings, ValidatedServer};
 use crate::object::Object;
+use crate::pause::is_paused;
 use crate::problem::{Member, Problem};
 use crate::prompt_policy;
 use crate::settings::Settings;
@@ -23,7 +24,8 @@ use crate::settings::Settings;
 pub struct View<'a> {
     /// The organization.
     pub organization: &'a Organization,
-    /// All organizations; may include the one assessed.
+    /// The other organizations, or those that claim something that this one
+    /// claims too; may include the one assessed.
     pub all: &'a [&'a Organization],
     /// The servers of its namespace.
     pub servers: &'a [&'a McpServer],
@@ -31,6 +33,9 @@ pub struct View<'a> {
     pub prompts: &'a [&'a PromptPolicy],
     /// The Secrets of its namespace.
     pub secrets: &'a Secrets,
+    /// Servers that run in the cluster whose Service is not there, or is not
+    /// the operator's: what stands in its place must not be dialled.
+    pub unreachable: &'a BTreeSet<String>,
     /// The document it is served from now.
     pub live: Option<&'a TenantConfig>,
     /// What the platform decides.
@@ -125,6 +130,7 @@ fn assess_servers(
         .map(|server| {
             let name = server.metadata.name.clone().unwrap_or_default();
             let member = match organization {
+                _ if !server.spec.disabled && is_paused(*server) => Member::Invalid(vec![paused()]),
                 Some(organization) => {
                     let surroundings = Surroundings {
                         organization,
@@ -132,13 +138,34 @@ fn assess_servers(
                         secrets: view.secrets,
                         settings: view.settings,
                     };
-                    mcp_server::validate(server, &surroundings)
+                    let member = mcp_server::validate(server, &surroundings);
+                    reachable(member, view.unreachable.contains(&name))
                 }
                 None => without_organization(server, view.organization),
             };
             (name, member)
         })
         .collect()
+}
+
+/// Withholds a server that runs in the cluster until its Service is in place.
+fn reachable(member: Member<ValidatedServer>, is_unreachable: bool) -> Member<ValidatedServer> {
+    match member {
+        Member::Valid(server) if is_unreachable && server.workload.is_some() => {
+            Member::Withdrawn(Problem::new(
+                reasons::PROGRESSING,
+                "metadata.name",
+                "the Service of the server is not there yet, or is somebody else's",
+            ))
+        }
+        member => member,
+    }
+}
+
+/// What a paused member is told: it keeps what it had.
+fn paused() -> Problem {
+    let message = "the resource is paused and keeps what it had";
+    Problem::new(reasons::PAUSED, "metadata.annotations", message)
 }
 
 /// A server of an invalid organization keeps what it had, unless it is disabled.
@@ -169,7 +196,12 @@ fn assess_prompts(view: &View<'_>) -> BTreeMap<(PromptLevel, String), Member<Pro
         .map(|policy| {
             let level = prompt_policy::level_of(policy, view.settings);
             let name = policy.metadata.name.clone().unwrap_or_default();
-            ((level, name), prompt_policy::validate(policy, level))
+            let member = if is_paused(*policy) {
+                Member::Invalid(vec![paused()])
+            } else {
+                prompt_policy::validate(policy, level)
+            };
+            ((level, name), member)
         })
         .collect()
 }

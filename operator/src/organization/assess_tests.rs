@@ -1,5 +1,10 @@
+use std::collections::BTreeSet;
+
+use agentapi_crds::names;
 use agentapi_crds::tenant_config::{PromptLevel, TenantConfig};
 use agentapi_crds::{McpServer, Organization, PromptPolicy};
+
+use kube::ResourceExt;
 
 use super::{Assessment, View, assess};
 use crate::fixtures::{organization, organization_since, prompt, remote, server, settings};
@@ -12,6 +17,7 @@ struct World {
     others: Vec<Organization>,
     servers: Vec<McpServer>,
     prompts: Vec<PromptPolicy>,
+    unreachable: BTreeSet<String>,
     live: Option<TenantConfig>,
 }
 
@@ -22,6 +28,7 @@ impl World {
             others: Vec::new(),
             servers: Vec::new(),
             prompts: Vec::new(),
+            unreachable: BTreeSet::new(),
             live: None,
         }
     }
@@ -36,6 +43,7 @@ impl World {
             servers: &servers,
             prompts: &prompts,
             secrets: &Secrets::default(),
+            unreachable: &self.unreachable,
             live: self.live.as_ref(),
             settings: &settings(),
         })
@@ -287,4 +295,42 @@ fn tokens_that_an_earlier_organization_claims_leave_the_live_document_at_once() 
     world.live = Some(world.document());
     world.others = vec![organization_since("first", 2025, issuers)];
     assert_eq!(world.document().identity.issuers, []);
+}
+
+const CONTAINER: &str = "container: {image: 'registry.example.com/box:1', port: 8000}";
+
+#[test]
+fn a_server_is_withheld_while_its_service_is_somebody_elses() {
+    let world = World {
+        servers: vec![server("box", CONTAINER), remote("a")],
+        unreachable: ["box".to_owned(), "a".to_owned()].into(),
+        ..World::new("")
+    };
+    assert_eq!(server_names(&world.document()), ["a"]);
+}
+
+#[test]
+fn a_server_whose_service_went_leaves_the_document_at_once() {
+    let mut world = World {
+        servers: vec![server("box", CONTAINER)],
+        ..World::new("")
+    }
+    .live();
+    assert_eq!(server_names(&world.document()), ["box"]);
+    world.unreachable = ["box".to_owned()].into();
+    assert_eq!(server_names(&world.document()), Vec::<&str>::new());
+}
+
+#[test]
+fn a_paused_server_keeps_what_it_had() {
+    let mut world = World {
+        servers: vec![remote("a")],
+        ..World::new("")
+    }
+    .live();
+    world.servers = vec![server("a", "remote: {url: 'https://other.example.com'}")];
+    let annotations = world.servers[0].annotations_mut();
+    annotations.insert(names::PAUSED_ANNOTATION.to_owned(), "true".to_owned());
+    let before = world.live.clone().expect("there is a document");
+    assert_eq!(world.document().servers, before.servers);
 }

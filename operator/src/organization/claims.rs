@@ -67,7 +67,7 @@ fn conflicts_with(organization: &Organization, earlier: &Organization) -> Vec<Pr
 }
 
 /// All token claims of an organization's spec.
-fn token_claims(organization: &Organization) -> BTreeSet<TokenClaim<'_>> {
+pub(crate) fn token_claims(organization: &Organization) -> BTreeSet<TokenClaim<'_>> {
     let issuers = organization.spec.identity.issuers.iter();
     issuers
         .flat_map(|issuer| {

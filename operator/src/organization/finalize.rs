@@ -72,6 +72,8 @@ pub(super) async fn finalize(
     // 4. Nothing is left to clean up.
     context.writer.remove_finalizer(organization).await?;
     context.writer.forget(&owner);
+    context.documents.forget(&owner.uid);
+    context.secrets.forget(&namespace);
     Ok(Action::await_change())
 }
 

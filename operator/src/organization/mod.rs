@@ -2,8 +2,10 @@
 //! gateway serves the organization from.
 
 mod assess;
+mod claim_index;
 mod claims;
 mod compose;
+mod documents;
 mod egress;
 mod finalize;
 mod identity;
@@ -11,14 +13,18 @@ mod names;
 mod observe;
 mod plan;
 mod reconcile;
+mod stages;
 mod status;
 mod supported;
+mod takeover;
 mod validate;
 
 pub(crate) use assess::without_organization;
 pub use assess::{Assessment, View, assess};
+pub use claim_index::ClaimIndex;
 pub use claims::conflicts;
 pub use compose::{ComposeError, Members, compose};
+pub use documents::Documents;
 pub use names::{namespace_of, owner_of, uid_of};
 pub use plan::{DEFAULT_DENY, WORKLOAD_SERVICE_ACCOUNT, plan, tenant_config_object};
 pub use reconcile::reconcile;

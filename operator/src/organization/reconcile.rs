@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use agentapi_crds::{Organization, names};
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use kube_runtime::controller::Action;
 
 use super::assess::{Assessment, assess};
 use super::finalize::finalize;
 use super::names::{namespace_of, owner_of};
 use super::observe::observe;
+use super::stages::{Stage, stages};
 use super::status::status;
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
-use crate::object::Kind;
-use crate::pause::pause;
+use crate::object::{Kind, Object, Owner};
+use crate::pause::{is_paused, pause};
 
 /// Pause before another look at an object of somebody else, whose deletion nothing tells of.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(30);
@@ -38,7 +40,7 @@ pub async fn reconcile(
     organization: Arc<Organization>,
     context: Arc<Context>,
 ) -> Result<Action, WriteError> {
-    if organization.is_paused() {
+    if is_paused(organization.as_ref()) {
         return pause(organization.as_ref(), &context).await;
     }
     if organization.is_deleting() {
@@ -49,7 +51,8 @@ pub async fn reconcile(
     // 2. validate, 3. plan
     let assessment = observed.assess(&organization, &context.settings, assess);
     // 4. apply
-    let applied = apply(&organization, &assessment, &context).await;
+    let predecessor = observed.predecessor.as_ref();
+    let applied = apply(&organization, &assessment, predecessor, &context).await;
     // 5. status
     let status = status(&organization, &assessment, &applied, Timestamp::now());
     context
@@ -66,44 +69,63 @@ pub async fn reconcile(
 async fn apply(
     organization: &Organization,
     assessment: &Assessment,
+    predecessor: Option<&Owner>,
     context: &Context,
 ) -> Result<(), WriteError> {
     if assessment.objects.is_empty() {
         return Ok(());
     }
-    context.writer.ensure_finalizer(organization).await?;
-    for object in &assessment.objects {
-        context.writer.apply(object).await?;
+    let writer = &context.writer;
+    writer.ensure_finalizer(organization).await?;
+    for (stage, objects) in stages(&assessment.objects, predecessor.is_some()) {
+        if let Some(predecessor) = predecessor.filter(|_| stage == Stage::TakenOver) {
+            prune_predecessor(predecessor, organization, &assessment.objects, context).await?;
+        }
+        writer.apply_all(&objects, predecessor).await?;
     }
+    remember_document(organization, assessment, context);
     // What an invalid spec no longer says must not go because of a mistake.
     if assessment.organization.is_ok() {
-        let keep: Vec<_> = assessment
-            .objects
-            .iter()
-            .filter(|object| object.kind != Kind::ConfigMap)
-            .cloned()
-            .collect();
         let owner = owner_of(organization);
-        context
-            .writer
-            .prune(&owner, &OWN_KINDS, &namespace_of(organization), &keep)
-            .await?;
-        let document = assessment
-            .objects
-            .iter()
-            .filter(|object| object.kind == Kind::ConfigMap);
-        let document: Vec<_> = document.cloned().collect();
-        if !document.is_empty() {
-            context
-                .writer
-                .prune(
-                    &owner,
-                    &[Kind::ConfigMap],
-                    names::TENANTS_NAMESPACE,
-                    &document,
-                )
+        let namespace = namespace_of(organization);
+        let keep = &assessment.objects;
+        writer.prune(&owner, &OWN_KINDS, &namespace, keep).await?;
+        if keep.iter().any(|object| object.kind == Kind::ConfigMap) {
+            let kinds = [Kind::ConfigMap];
+            writer
+                .prune(&owner, &kinds, names::TENANTS_NAMESPACE, keep)
                 .await?;
         }
     }
     Ok(())
+}
+
+/// Deletes what a deleted organization left and this one does not plan: nobody's
+/// rights are taken over.
+async fn prune_predecessor(
+    predecessor: &Owner,
+    organization: &Organization,
+    keep: &[Object],
+    context: &Context,
+) -> Result<(), WriteError> {
+    let namespace = namespace_of(organization);
+    let writer = &context.writer;
+    for kinds in [&OWN_KINDS[..], &Kind::WORKLOAD] {
+        writer.prune(predecessor, kinds, &namespace, keep).await?;
+    }
+    let documents = [Kind::ConfigMap];
+    writer
+        .prune(predecessor, &documents, names::TENANTS_NAMESPACE, keep)
+        .await
+}
+
+fn remember_document(organization: &Organization, assessment: &Assessment, context: &Context) {
+    if let Ok(Some(document)) = &assessment.document {
+        let name = organization.name_any();
+        context.caches.claims.serve(&name, document);
+        let uid = owner_of(organization).uid;
+        context
+            .documents
+            .set(&uid, Some(Arc::new(document.clone())));
+    }
 }

@@ -17,6 +17,7 @@ fn told(spec: &str, servers: &[McpServer], applied: Result<(), WriteError>) -> O
         servers: &servers,
         prompts: &[],
         secrets: &Secrets::default(),
+        unreachable: &Default::default(),
         live: None,
         settings: &settings(),
     });
@@ -93,6 +94,7 @@ fn an_invalid_organization_is_stalled() {
 fn a_foreign_namespace_stalls_the_organization() {
     let taken = WriteError::NotOurs {
         object: "Namespace org-acme".to_owned(),
+        advice: "rename it",
     };
     let status = told("", &[], Err(taken));
     assert_eq!(

@@ -15,7 +15,7 @@ use crate::apply::{Own, WriteError};
 use crate::conditions::{Progress, conditions};
 use crate::context::Context;
 use crate::desired::no_organization;
-use crate::pause::pause;
+use crate::pause::{is_paused, pause};
 use crate::problem::{Member, summary};
 
 /// Judges a policy and writes its status.
@@ -29,7 +29,7 @@ pub async fn reconcile(
     if policy.is_deleting() {
         return Ok(Action::await_change());
     }
-    if policy.is_paused() {
+    if is_paused(policy.as_ref()) {
         return pause(policy.as_ref(), &context).await;
     }
     let namespace = policy.namespace().unwrap_or_default();

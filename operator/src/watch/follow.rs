@@ -1,18 +1,26 @@
 //! Follows one watch: the store first, then whoever must look again.
 
 use std::collections::HashMap;
-use std::fmt::Debug;
+use std::hash::Hash;
 use std::pin::pin;
 
 use agentapi_crds::names;
-use futures::StreamExt;
-use kube::{Api, Resource, ResourceExt};
+use futures::{Stream, StreamExt};
+use kube::{Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::{self, Event};
-use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 
+use super::cache::Cache;
+use crate::health::Readiness;
 use crate::metrics::Metrics;
+
+/// Copy of the object that `kubectl apply` keeps: as large as the object, and
+/// of a Secret it has the values.
+const LAST_APPLIED_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Start of the platform's own annotations.
+const OWN_ANNOTATIONS: &str = "agentapi.dev/";
 
 /// What is known about an object that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +47,17 @@ impl Touched {
     }
 }
 
-/// Changes of spec, deletion, annotations and finalizers, but not of status,
-/// which the operator itself writes.
+/// Changes of spec, deletion and the platform's annotations, but not of
+/// status and finalizers, which the operator itself writes.
 pub(crate) fn generation<K: Resource>(object: &K) -> String {
     let meta = object.meta();
-    let paused = object.annotations().get(names::PAUSED_ANNOTATION);
+    let annotations: Vec<_> = object
+        .annotations()
+        .iter()
+        .filter(|(key, _)| key.starts_with(OWN_ANNOTATIONS))
+        .collect();
     format!(
-        "{:?} {:?} {:?} {paused:?}",
+        "{:?} {:?} {:?} {annotations:?}",
         meta.uid, meta.generation, meta.deletion_timestamp
     )
 }
@@ -55,43 +67,72 @@ pub(crate) fn version<K: Resource>(object: &K) -> String {
     object.resource_version().unwrap_or_default()
 }
 
-/// Follows a watch for good. `touch` is called for every object whose
-/// fingerprint is new, and for every one that is gone, after the store knows.
-pub(crate) async fn follow<K>(
-    kind: &'static str,
-    api: Api<K>,
-    config: watcher::Config,
-    mut writer: Writer<K>,
-    fingerprint: impl Fn(&K) -> String,
-    touch: impl Fn(&Touched),
-    metrics: Metrics,
-) where
-    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-    K::DynamicType: Clone + Eq + std::hash::Hash,
+/// Drops what nothing here reads and what takes most of the room.
+fn strip<K: Resource>(object: &mut K) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED_ANNOTATION);
+    }
+}
+
+/// Follows one watch for good.
+pub(super) struct Follower<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
 {
-    let mut known = Known::default();
-    let mut events = pin!(watcher::watcher(api, config).default_backoff());
-    while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                metrics.watch_failed(kind);
-                tracing::warn!(kind, %error, "watch interrupted, trying again");
-                continue;
+    /// Name of the kind.
+    pub(super) kind: &'static str,
+    /// Where the present objects are found.
+    pub(super) cache: Cache<K>,
+    /// What fills the cache's store.
+    pub(super) writer: Writer<K>,
+    /// Told once everything that there is has been listed and noted.
+    pub(super) listed: Option<oneshot::Sender<()>>,
+    /// Counts interruptions.
+    pub(super) metrics: Metrics,
+    /// Told of interruptions that last.
+    pub(super) readiness: Readiness,
+}
+
+impl<K> Follower<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    /// Calls `touch` for every object whose fingerprint is new, and for every
+    /// one that is gone, after the cache knows. An object that changed hands
+    /// is told twice: as it is now, and as it was.
+    pub(super) async fn run(
+        mut self,
+        events: impl Stream<Item = watcher::Result<Event<K>>>,
+        fingerprint: impl Fn(&K) -> String,
+        touch: impl Fn(&Touched),
+    ) {
+        let mut known = Known::default();
+        let mut events = pin!(events.modify(strip).default_backoff());
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    self.metrics.watch_failed(self.kind);
+                    self.readiness.watch_failed(self.kind, error.to_string());
+                    tracing::warn!(kind = self.kind, %error, "watch interrupted, trying again");
+                    continue;
+                }
+            };
+            self.readiness.watch_works(self.kind);
+            self.writer.apply_watcher_event(&event);
+            let is_listed = matches!(event, Event::InitDone);
+            for touched in known.see(event, &fingerprint) {
+                self.cache.note(&touched);
+                touch(&touched);
             }
-        };
-        writer.apply_watcher_event(&event);
-        match event {
-            Event::Init => known.begin(),
-            Event::InitApply(object) => known.list(Touched::of(&object), fingerprint(&object)),
-            Event::InitDone => known.finish().iter().for_each(&touch),
-            Event::Apply(object) => {
-                known
-                    .apply(Touched::of(&object), fingerprint(&object))
-                    .iter()
-                    .for_each(&touch);
+            if let Some(listed) = self.listed.take_if(|_| is_listed) {
+                // Nobody waits any more only while the operator shuts down.
+                let _ = listed.send(());
             }
-            Event::Delete(object) => touch(&known.remove(Touched::of(&object))),
         }
     }
 }
@@ -100,24 +141,61 @@ pub(crate) async fn follow<K>(
 /// shows the old state, so changes found by listing are told at its end.
 #[derive(Default)]
 struct Known {
-    present: HashMap<Key, (Touched, String)>,
-    listed: HashMap<Key, (Touched, String)>,
+    present: HashMap<Key, Seen>,
+    listed: HashMap<Key, Seen>,
 }
 
 /// Namespace and name.
 type Key = (Option<String>, String);
 
-fn key(touched: &Touched) -> Key {
-    (touched.namespace.clone(), touched.name.clone())
+/// What was seen of an object last.
+#[derive(Clone, PartialEq, Eq)]
+struct Seen {
+    organization: Option<String>,
+    server: Option<String>,
+    fingerprint: String,
+}
+
+impl Seen {
+    fn at(self, (namespace, name): Key) -> Touched {
+        Touched {
+            namespace,
+            name,
+            organization: self.organization,
+            server: self.server,
+        }
+    }
+
+    fn belongs_as(&self, other: &Self) -> bool {
+        self.organization == other.organization && self.server == other.server
+    }
 }
 
 impl Known {
-    fn begin(&mut self) {
-        self.listed.clear();
+    /// Whom an event is about.
+    fn see<K: Resource>(
+        &mut self,
+        event: Event<K>,
+        fingerprint: &impl Fn(&K) -> String,
+    ) -> Vec<Touched> {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                self.list(Touched::of(&object), fingerprint(&object));
+                Vec::new()
+            }
+            Event::InitDone => self.finish(),
+            Event::Apply(object) => self.apply(Touched::of(&object), fingerprint(&object)),
+            Event::Delete(object) => self.remove(Touched::of(&object)),
+        }
     }
 
     fn list(&mut self, touched: Touched, fingerprint: String) {
-        self.listed.insert(key(&touched), (touched, fingerprint));
+        let (key, seen) = split(touched, fingerprint);
+        self.listed.insert(key, seen);
     }
 
     /// What changed, appeared or went between the last state and the list.
@@ -125,29 +203,56 @@ impl Known {
         let listed = std::mem::take(&mut self.listed);
         let mut before = std::mem::replace(&mut self.present, listed);
         let mut changed = Vec::new();
-        for (key, (touched, fingerprint)) in &self.present {
-            let same = before
-                .remove(key)
-                .is_some_and(|(_, previous)| previous == *fingerprint);
-            if !same {
-                changed.push(touched.clone());
-            }
+        for (key, seen) in &self.present {
+            changed.extend(changes(key, before.remove(key), seen));
         }
-        changed.extend(before.into_values().map(|(touched, _)| touched));
+        changed.extend(before.into_iter().map(|(key, seen)| seen.at(key)));
         changed
     }
 
-    fn apply(&mut self, touched: Touched, fingerprint: String) -> Option<Touched> {
-        let entry = (touched.clone(), fingerprint.clone());
-        let before = self.present.insert(key(&touched), entry);
-        let same = before.is_some_and(|(_, previous)| previous == fingerprint);
-        (!same).then_some(touched)
+    fn apply(&mut self, touched: Touched, fingerprint: String) -> Vec<Touched> {
+        let (key, seen) = split(touched, fingerprint);
+        let before = self.present.insert(key.clone(), seen.clone());
+        changes(&key, before, &seen)
     }
 
-    fn remove(&mut self, touched: Touched) -> Touched {
-        self.present.remove(&key(&touched));
-        touched
+    /// Where labels were taken away the watch shows the object as gone, and
+    /// with the labels that it had.
+    fn remove(&mut self, touched: Touched) -> Vec<Touched> {
+        let (key, seen) = split(touched, String::new());
+        let before = self.present.remove(&key);
+        let before = before.filter(|before| !before.belongs_as(&seen));
+        let before = before.map(|before| before.at(key.clone()));
+        before.into_iter().chain([seen.at(key)]).collect()
     }
+}
+
+/// Whom a change from `before` to `seen` is about: nobody where nothing changed.
+fn changes(key: &Key, before: Option<Seen>, seen: &Seen) -> Vec<Touched> {
+    if before.as_ref() == Some(seen) {
+        return Vec::new();
+    }
+    let before = before.filter(|before| !before.belongs_as(seen));
+    let before = before.map(|before| before.at(key.clone()));
+    before
+        .into_iter()
+        .chain([seen.clone().at(key.clone())])
+        .collect()
+}
+
+fn split(touched: Touched, fingerprint: String) -> (Key, Seen) {
+    let Touched {
+        namespace,
+        name,
+        organization,
+        server,
+    } = touched;
+    let seen = Seen {
+        organization,
+        server,
+        fingerprint,
+    };
+    ((namespace, name), seen)
 }
 
 #[cfg(test)]

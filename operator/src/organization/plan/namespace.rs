@@ -1,5 +1,6 @@
 //! The organization's namespace.
 
+use agentapi_crds::names;
 use serde_json::json;
 
 use crate::object::{Kind, Object};
@@ -14,7 +15,13 @@ const POD_SECURITY_LEVEL: &str = "restricted";
 /// The namespace, without an ownerReference: `Retain` means that it stays.
 pub(super) fn namespace(organization: &ValidatedOrganization) -> Object {
     let owner = organization.owner();
-    let namespace = owner.object(Kind::Namespace, None, &organization.namespace, json!({}));
+    let mut namespace = owner
+        .object(Kind::Namespace, None, &organization.namespace, json!({}))
+        .with_label(names::TENANT_ID_LABEL, &organization.tenant_id.to_string());
+    if !organization.registries.is_empty() {
+        let registries = organization.registries.join(",");
+        namespace = namespace.with_annotation(names::REGISTRIES_ANNOTATION, &registries);
+    }
     ["enforce", "audit", "warn"]
         .into_iter()
         .fold(namespace, |namespace, action| {

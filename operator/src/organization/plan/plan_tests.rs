@@ -65,6 +65,7 @@ fn document_with_secrets() -> TenantConfig {
         servers: &[&server],
         prompts: &[],
         secrets: &secrets,
+        unreachable: &Default::default(),
         live: None,
         settings: &settings(),
     });
