@@ -107,8 +107,8 @@ fn gone<K>(
     if cache.get(namespace, &reference.name).is_some() {
         queue.add(own);
     } else {
-        context
-            .failures
-            .clear(&title_of::<K>(namespace, &reference.name));
+        let title = title_of::<K>(namespace, &reference.name);
+        context.failures.clear(&title);
+        context.writer.forget_status(&title);
     }
 }

@@ -23,6 +23,9 @@ const DURATION: Duration = Duration::from_secs(15);
 const DURATION_SECONDS: i32 = 15;
 /// Pause between renewals, and between a follower's looks.
 const PERIOD: Duration = Duration::from_secs(2);
+/// Longest wait for an answer: an API server that hangs must not keep a leader
+/// from seeing that its time is over.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// This replica does not lead, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +78,11 @@ impl Elector {
         }
     }
 
+    /// Name of this replica in the Lease.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
     /// What writers ask.
     pub(crate) fn leadership(&self) -> Leadership {
         self.leadership.clone()
@@ -123,7 +131,9 @@ impl Elector {
     /// One try to become or stay the leader. An error keeps what there is until it expires.
     async fn attempt(&mut self) -> bool {
         let sent = Instant::now();
-        match self.try_hold().await {
+        let held = tokio::time::timeout(LONGEST_WAIT, self.try_hold()).await;
+        let held = held.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))));
+        match held {
             Ok(true) => {
                 self.leadership.set(Some(sent + DURATION));
                 true

@@ -10,6 +10,7 @@ mod conditions;
 mod context;
 mod controller;
 pub mod desired;
+mod events;
 #[cfg(test)]
 mod fixtures;
 mod health;

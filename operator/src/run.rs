@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::Writer;
 use crate::context::{Context, Failures};
 use crate::controller;
+use crate::events::Announcer;
 use crate::health::{self, Readiness};
 use crate::leader::Elector;
 use crate::metrics::{Census, Metrics};
@@ -112,6 +113,7 @@ async fn operate(
             client.clone(),
             elector.leadership(),
             watches.owned.clone(),
+            Announcer::new(client.clone(), elector.identity()),
             metrics.clone(),
         ),
         secrets: SecretReader::new(client, watches.caches.secrets.clone()),

@@ -22,6 +22,8 @@ use sha2::{Digest, Sha256};
 pub(crate) use error::WriteError;
 pub(crate) use status::{Own, title_of};
 
+use self::status::WrittenStatus;
+use crate::events::Announcer;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::object::{Kind, Object, Owner, title};
@@ -40,9 +42,12 @@ pub struct Writer {
     client: Client,
     leadership: Leadership,
     owned: OwnedObjects,
+    announcer: Announcer,
     metrics: Metrics,
     /// What is known of objects, by their titles.
     memory: Mutex<HashMap<String, Memory>>,
+    /// Statuses that the watch may not show yet, by the title of their resource.
+    statuses: Mutex<HashMap<String, WrittenStatus>>,
 }
 
 /// What is known of an object.
@@ -66,18 +71,21 @@ enum Fate {
 
 impl Writer {
     /// A writer that knows the present objects from `owned`.
-    pub fn new(
+    pub(crate) fn new(
         client: Client,
         leadership: Leadership,
         owned: OwnedObjects,
+        announcer: Announcer,
         metrics: Metrics,
     ) -> Self {
         Self {
             client,
             leadership,
             owned,
+            announcer,
             metrics,
             memory: Mutex::default(),
+            statuses: Mutex::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Writes to the operator's own resources: finalizers and status.
 
 use std::fmt::Debug;
+use std::sync::PoisonError;
 
 use agentapi_crds::names;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -9,8 +10,10 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{WriteError, Writer, answer};
+use crate::events;
 
 /// One of the three kinds.
 pub trait Own:
@@ -44,6 +47,15 @@ pub trait Own:
     fn is_deleting(&self) -> bool {
         self.meta().deletion_timestamp.is_some()
     }
+}
+
+/// A status that was written: the watch may still show what was before.
+#[derive(PartialEq, Eq)]
+pub(super) struct WrittenStatus {
+    /// Version of the resource that the status followed from.
+    onto: Option<String>,
+    /// SHA-256 of the status.
+    digest: Vec<u8>,
 }
 
 /// `Kind namespace/name` of a resource of the operator's own, for people.
@@ -114,11 +126,21 @@ impl Writer {
         if resource.status() == Some(status) {
             return Ok(());
         }
+        let mut after = status.clone();
+        let mut before = resource.status().cloned().unwrap_or_default();
+        let change = events::change(K::conditions(&mut before), K::conditions(&mut after));
         let encode = |source| WriteError::Encode {
             object: resource.title(),
             source,
         };
         let status: Value = serde_json::to_value(status).map_err(encode)?;
+        let written = WrittenStatus {
+            onto: resource.resource_version(),
+            digest: Sha256::digest(status.to_string()).to_vec(),
+        };
+        if self.was_written(&resource.title(), &written) {
+            return Ok(());
+        }
         let mut manifest = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
@@ -136,11 +158,32 @@ impl Writer {
         match answer(api.patch_status(&name, &parameters, &patch)).await {
             Ok(_) => {
                 self.metrics.written("status", "apply");
+                self.remember_status(resource.title(), written);
+                if let Some(change) = change {
+                    self.announcer.tell(resource, &change).await;
+                    self.metrics.written("Event", "create");
+                }
                 Ok(())
             }
             // Deleted meanwhile: nobody is left to read it.
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(WriteError::write(resource.title(), source)),
         }
+    }
+
+    /// Forgets the status of a resource that is gone.
+    pub(crate) fn forget_status(&self, title: &str) {
+        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.remove(title);
+    }
+
+    fn was_written(&self, title: &str, status: &WrittenStatus) -> bool {
+        let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.get(title) == Some(status)
+    }
+
+    fn remember_status(&self, title: String, status: WrittenStatus) {
+        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.insert(title, status);
     }
 }
