@@ -4,8 +4,11 @@
 mod tier3_operator {
     mod deletion;
     mod drift;
+    mod events;
     mod guards;
+    mod images;
     mod members;
     mod objects;
+    mod takeover;
     mod tenants;
 }

@@ -34,13 +34,13 @@ pub struct NotLeading;
 
 /// Whether this replica leads; asked before every write.
 #[derive(Clone, Debug, Default)]
-pub struct Leadership {
+pub(crate) struct Leadership {
     deadline: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Leadership {
     /// Fails unless this replica leads now.
-    pub fn check(&self) -> Result<(), NotLeading> {
+    pub(crate) fn check(&self) -> Result<(), NotLeading> {
         let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         match deadline {
             Some(deadline) if Instant::now() < deadline => Ok(()),

@@ -55,6 +55,69 @@ async fn a_changed_field_is_set_back_and_a_foreign_one_stays() -> Result<()> {
 }
 
 #[tokio::test]
+async fn labels_that_were_taken_away_come_back() -> Result<()> {
+    let organization = Organization::ready("{}").await?;
+    let namespace = organization.namespace.as_str();
+    for object in [
+        ["networkpolicy", "agentapi-default-deny"],
+        ["serviceaccount", "agentapi-workload"],
+        ["namespace", namespace],
+    ] {
+        let labels = [
+            "label",
+            object[0],
+            object[1],
+            "app.kubernetes.io/managed-by-",
+            "agentapi.dev/organization-uid-",
+        ];
+        organization.break_glass(&labels).await?;
+        eventually("the labels are there again", async || {
+            let found = organization.object(object[0], object[1]).await?;
+            let labels = &found["metadata"]["labels"];
+            ensure!(
+                labels["app.kubernetes.io/managed-by"] == "agentapi-operator"
+                    && labels["agentapi.dev/organization-uid"].is_string(),
+                "the labels of {object:?} are {labels}"
+            );
+            Ok(())
+        })
+        .await?;
+    }
+    organization.clean_up().await
+}
+
+#[tokio::test]
+async fn a_changed_key_of_a_list_in_a_pod_template_is_set_back() -> Result<()> {
+    let organization = Organization::ready("{}").await?;
+    organization
+        .apply_inside(
+            "McpServer",
+            "box",
+            "{container: {image: 'registry.example.com/box:1', port: 8000}}",
+        )
+        .await?;
+    eventually("the workload is there", async || {
+        organization.object("deployment", "box").await.map(drop)
+    })
+    .await?;
+    let protocol = r#"[{"op":"replace","path":"/spec/template/spec/containers/0/ports/0/protocol","value":"UDP"}]"#;
+    organization
+        .break_glass(&["patch", "deployment", "box", "--type=json", "-p", protocol])
+        .await?;
+    eventually("the port is TCP's alone", async || {
+        let deployment = organization.object("deployment", "box").await?;
+        let ports = &deployment["spec"]["template"]["spec"]["containers"][0]["ports"];
+        ensure!(
+            ports[0]["protocol"] == "TCP" && ports[1].is_null(),
+            "the ports are {ports}"
+        );
+        Ok(())
+    })
+    .await?;
+    organization.clean_up().await
+}
+
+#[tokio::test]
 async fn what_others_add_to_a_pod_template_is_taken_out() -> Result<()> {
     let organization = Organization::ready("{}").await?;
     organization

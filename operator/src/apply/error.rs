@@ -112,6 +112,16 @@ impl WriteError {
         }
     }
 
+    /// Whether the API server calls what was to be written invalid.
+    pub(crate) fn is_invalid(&self) -> bool {
+        match self {
+            Self::Write { source, .. } => {
+                matches!(source.as_ref(), kube::Error::Api(status) if status.is_invalid())
+            }
+            _ => false,
+        }
+    }
+
     /// What kind of error it is, for metrics.
     pub fn class(&self) -> &'static str {
         match self {
@@ -130,9 +140,7 @@ impl WriteError {
     pub fn is_stalled(&self) -> bool {
         match self {
             Self::NotOurs { .. } => true,
-            Self::Write { source, .. } => {
-                matches!(source.as_ref(), kube::Error::Api(status) if status.is_invalid())
-            }
+            Self::Write { .. } => self.is_invalid(),
             Self::Terminating { .. }
             | Self::Changing { .. }
             | Self::NamespaceNotReady { .. }

@@ -3,12 +3,14 @@
 
 mod difference;
 mod error;
+mod memory;
 mod ownership;
 mod status;
+mod whole;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use agentapi_crds::names;
@@ -22,6 +24,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use error::WriteError;
 pub(crate) use status::{Own, title_of};
 
+use self::memory::Memory;
 use self::status::WrittenStatus;
 use crate::events::Announcer;
 use crate::leader::Leadership;
@@ -48,25 +51,6 @@ pub struct Writer {
     memory: Mutex<HashMap<String, Memory>>,
     /// Statuses that the watch may not show yet, by the title of their resource.
     statuses: Mutex<HashMap<String, WrittenStatus>>,
-}
-
-/// What is known of an object.
-#[derive(Clone, PartialEq, Eq)]
-struct Memory {
-    organization_uid: String,
-    fate: Fate,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum Fate {
-    /// A live object at that version needs no second look.
-    Applied {
-        hash: String,
-        uid: Option<String>,
-        resource_version: String,
-    },
-    /// Somebody else's object has the name: creating is not tried again before it is gone.
-    Refused,
 }
 
 impl Writer {
@@ -140,8 +124,20 @@ impl Writer {
             self.remember(object, hash, &live);
             return Ok(());
         }
-        let applied = self.update(&api, object, &hash, &live).await?;
-        let applied = self.drop_foreign_template(&api, object, applied).await?;
+        let applied = match self.update(&api, object, &hash, &live).await {
+            Ok(applied) => applied,
+            // What others changed may contradict what is applied beside it.
+            Err(error) if error.is_invalid() && whole::is_shared(object.kind, &live.metadata) => {
+                let restored = self.restore(&api, object, &live).await?;
+                self.update(&api, object, &hash, &restored).await?
+            }
+            Err(error) => return Err(error),
+        };
+        let applied = if whole::is_shared(object.kind, &applied.metadata) {
+            self.restore(&api, object, &applied).await?
+        } else {
+            applied
+        };
         self.remember(object, hash, &applied);
         Ok(())
     }
@@ -225,38 +221,30 @@ impl Writer {
             .map_err(|source| WriteError::write(object.title(), source))
     }
 
-    /// Pod templates are ours as a whole: what others added to one is taken out
-    /// again, which applying cannot do to fields that others own.
-    async fn drop_foreign_template(
+    /// Makes what is owned whole what the plan says, and nobody else's.
+    async fn restore(
         &self,
         api: &Api<DynamicObject>,
         object: &Object,
-        applied: DynamicObject,
+        live: &DynamicObject,
     ) -> Result<DynamicObject, WriteError> {
-        if object.kind != Kind::Deployment || !ownership::has_foreign_template(&applied.metadata) {
-            return Ok(applied);
-        }
-        let operations = json!([
-            {"op": "test", "path": "/metadata/resourceVersion", "value": applied.resource_version()},
-            {"op": "replace", "path": "/spec/template", "value": object.manifest["spec"]["template"]},
-        ]);
-        let patch: Patch<DynamicObject> =
-            Patch::Json(serde_json::from_value(operations).map_err(|source| {
-                WriteError::Encode {
-                    object: object.title(),
-                    source,
-                }
-            })?);
+        let encode = |source| WriteError::Encode {
+            object: object.title(),
+            source,
+        };
+        let operations = whole::restoration(object, &live.metadata);
+        let operations = serde_json::from_value(json!(operations)).map_err(encode)?;
+        let patch: Patch<DynamicObject> = Patch::Json(operations);
         self.leadership.check()?;
-        let replaced = answer(api.patch(&object.name, &PatchParams::default(), &patch))
+        let restored = answer(api.patch(&object.name, &PatchParams::default(), &patch))
             .await
             .map_err(|source| WriteError::write(object.title(), source))?;
         self.metrics.written(object.kind.name(), "replace");
         tracing::warn!(
             object = object.title(),
-            "took out what others had put into the pod template"
+            "took out what others had put into what is the operator's"
         );
-        Ok(replaced)
+        Ok(restored)
     }
 
     /// Deletes what an owner has of `kinds` in `namespace` beyond `keep`.
@@ -314,17 +302,6 @@ impl Writer {
         }
     }
 
-    /// Forgets an organization that is gone.
-    pub(crate) fn forget(&self, organization: &Owner) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.retain(|_, object| object.organization_uid != organization.uid);
-    }
-
-    fn forget_object(&self, title: &str) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.remove(title);
-    }
-
     /// An object, if it is there and belongs to that owner.
     pub async fn get_owned(
         &self,
@@ -346,69 +323,6 @@ impl Writer {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         }
-    }
-
-    /// Whether the watched object is at the version that was applied with this hash.
-    fn is_as_applied(&self, object: &Object, hash: &str) -> bool {
-        let Some(Fate::Applied {
-            hash: applied,
-            resource_version,
-            ..
-        }) = self.fate(object)
-        else {
-            return false;
-        };
-        let watched = self.owned.get(object);
-        applied == hash
-            && watched.is_some_and(|watched| {
-                watched.resource_version().as_deref() == Some(&resource_version)
-            })
-    }
-
-    fn was_refused(&self, object: &Object) -> bool {
-        self.fate(object) == Some(Fate::Refused)
-    }
-
-    /// UID of the object that was applied last under that name for that organization.
-    fn known_uid(&self, object: &Object) -> Option<String> {
-        match self.fate(object) {
-            Some(Fate::Applied { uid, .. }) => uid,
-            Some(Fate::Refused) | None => None,
-        }
-    }
-
-    fn fate(&self, object: &Object) -> Option<Fate> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = memory.get(&object.title());
-        let known = known.filter(|known| known.organization_uid == object.owner.uid);
-        known.map(|known| known.fate.clone())
-    }
-
-    fn remember(&self, object: &Object, hash: String, live: &DynamicObject) {
-        let fate = Fate::Applied {
-            hash,
-            uid: live.uid(),
-            resource_version: live.resource_version().unwrap_or_default(),
-        };
-        self.remember_fate(object, fate);
-    }
-
-    fn remember_refusal(&self, object: &Object, error: &WriteError) {
-        if matches!(error, WriteError::NotOurs { .. }) {
-            self.remember_fate(object, Fate::Refused);
-        }
-    }
-
-    fn remember_fate(&self, object: &Object, fate: Fate) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let organization_uid = object.owner.uid.clone();
-        memory.insert(
-            object.title(),
-            Memory {
-                organization_uid,
-                fate,
-            },
-        );
     }
 }
 
@@ -435,7 +349,7 @@ fn is_unchanged(object: &Object, hash: &str, live: &DynamicObject) -> bool {
         },
     });
     annotated.is_some_and(|annotated| annotated == hash)
-        && !(object.kind == Kind::Deployment && ownership::has_foreign_template(&live.metadata))
+        && !whole::is_shared(object.kind, &live.metadata)
         && difference::covers(
             &object.manifest["metadata"],
             &content["metadata"],

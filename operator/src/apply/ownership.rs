@@ -1,7 +1,7 @@
 //! Whose an object is.
 
 use agentapi_crds::names;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::core::DynamicObject;
 
@@ -71,19 +71,6 @@ pub(crate) fn belongs_to(owner: &Owner, live: &ObjectMeta) -> bool {
         .labels()
         .iter()
         .all(|(key, value)| label(key) == Some(value))
-}
-
-/// Whether anybody but the operator's applies owns fields of the pod template.
-pub(crate) fn has_foreign_template(live: &ObjectMeta) -> bool {
-    let entries = live.managed_fields.iter().flatten();
-    entries.filter(|entry| !is_our_apply(entry)).any(|entry| {
-        let fields = entry.fields_v1.as_ref();
-        fields.is_some_and(|fields| fields.0.pointer("/f:spec/f:template").is_some())
-    })
-}
-
-fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
-    entry.manager.as_deref() == Some(names::MANAGER) && entry.operation.as_deref() == Some("Apply")
 }
 
 #[cfg(test)]
