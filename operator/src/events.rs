@@ -45,8 +45,15 @@ impl Announcer {
         // A recorder of its own: one that remembers would repeat an earlier note.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
         let regarding = resource.object_ref(&());
-        if let Err(error) = recorder.publish(&event, &regarding).await {
-            tracing::warn!(kind = regarding.kind, name = regarding.name, %error, "event not written");
+        match recorder.publish(&event, &regarding).await {
+            Ok(()) => {}
+            // The namespace is going, and takes nothing new.
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                tracing::debug!(kind = regarding.kind, name = regarding.name, %status, "event refused");
+            }
+            Err(error) => {
+                tracing::warn!(kind = regarding.kind, name = regarding.name, %error, "event not written")
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ async fn create_pod(organization: &Organization, spec: &str) -> Result<()> {
 
 fn container(image: &str) -> String {
     format!(
-        "{{name: own, image: '{image}', securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}}}"
+        "{{name: own, image: '{image}', imagePullPolicy: Always, securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}}}"
     )
 }
 

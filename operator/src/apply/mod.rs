@@ -350,6 +350,7 @@ fn is_unchanged(object: &Object, hash: &str, live: &DynamicObject) -> bool {
     });
     annotated.is_some_and(|annotated| annotated == hash)
         && !whole::is_shared(object.kind, &live.metadata)
+        && ownership::owns_all(&object.manifest, &live.metadata)
         && difference::covers(
             &object.manifest["metadata"],
             &content["metadata"],

@@ -1,9 +1,11 @@
 //! Whose an object is.
 
 use agentapi_crds::names;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::ResourceExt;
 use kube::core::DynamicObject;
+
+use serde_json::{Map, Value};
 
 use super::WriteError;
 use crate::object::{Object, Owner};
@@ -71,6 +73,63 @@ pub(crate) fn belongs_to(owner: &Owner, live: &ObjectMeta) -> bool {
         .labels()
         .iter()
         .all(|(key, value)| label(key) == Some(value))
+}
+
+/// Whether the operator's applies still own every field of a manifest. Whoever
+/// changes one takes it from them, also inside of a list that is owned whole,
+/// where values alone would not tell.
+pub(super) fn owns_all(manifest: &Value, live: &ObjectMeta) -> bool {
+    const METADATA: [&str; 3] = ["labels", "annotations", "ownerReferences"];
+    let entries = live.managed_fields.iter().flatten();
+    let ours = entries
+        .filter(|entry| is_our_apply(entry))
+        .find_map(|entry| entry.fields_v1.as_ref());
+    let Some(fields) = ours.map(|fields| &fields.0) else {
+        return false;
+    };
+    let metadata = manifest["metadata"].as_object().into_iter().flatten();
+    let metadata = metadata.filter(|(name, _)| METADATA.contains(&name.as_str()));
+    let content = manifest.as_object().into_iter().flatten();
+    let content =
+        content.filter(|(name, _)| !["apiVersion", "kind", "metadata"].contains(&name.as_str()));
+    let of_metadata = fields.get("f:metadata").unwrap_or(&Value::Null);
+    metadata
+        .into_iter()
+        .all(|(name, value)| owns(name, value, of_metadata))
+        && content
+            .into_iter()
+            .all(|(name, value)| owns(name, value, fields))
+}
+
+/// Whether a field set has a field and what is in it. A leaf of the set is owned whole.
+fn owns(name: &str, value: &Value, fields: &Value) -> bool {
+    let Some(inner) = fields.get(format!("f:{name}")) else {
+        return is_empty(value);
+    };
+    let is_leaf = inner.as_object().is_none_or(Map::is_empty);
+    match value {
+        Value::Object(members) if !is_leaf => {
+            members.iter().all(|(name, value)| owns(name, value, inner))
+        }
+        _ => true,
+    }
+}
+
+/// Whether the API server may leave the value out.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether an entry of `managedFields` is of the operator's own applies.
+pub(super) fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(names::MANAGER)
+        && entry.operation.as_deref() == Some("Apply")
+        && entry.subresource.as_deref().unwrap_or_default().is_empty()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 use agentapi_crds::names;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::core::DynamicObject;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Claim;
+use super::{Claim, owns_all};
 use crate::apply::WriteError;
 use crate::object::{Kind, Object, Owner};
 
@@ -107,4 +108,35 @@ fn an_object_that_is_going_is_waited_for() {
         serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time");
     let result = check(&live, None, None);
     assert!(matches!(result, Err(WriteError::Terminating { .. })));
+}
+
+fn policy() -> Value {
+    json!({
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "a", "labels": {"x": "y"}},
+        "spec": {"podSelector": {}, "egress": [{"to": []}]},
+    })
+}
+
+fn owning(spec: Value) -> ObjectMeta {
+    let fields = json!({"f:metadata": {"f:labels": {"f:x": {}}}, "f:spec": spec});
+    let entry = json!({"manager": names::MANAGER, "operation": "Apply", "fieldsV1": fields});
+    serde_json::from_value(json!({"managedFields": [entry]})).expect("metadata")
+}
+
+#[test]
+fn an_object_whose_every_field_is_ours_is_as_applied() {
+    let live = owning(json!({"f:podSelector": {}, "f:egress": {}}));
+    assert!(owns_all(&policy(), &live));
+}
+
+#[test]
+fn a_list_that_others_took_over_is_found() {
+    let live = owning(json!({"f:podSelector": {}}));
+    assert!(!owns_all(&policy(), &live));
+}
+
+#[test]
+fn an_object_that_was_never_applied_is_found() {
+    assert!(!owns_all(&policy(), &ObjectMeta::default()));
 }

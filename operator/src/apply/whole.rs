@@ -1,10 +1,10 @@
 //! Parts of objects that are the operator's as a whole: what others put into
 //! one is taken out again, which applying cannot do to fields that others own.
 
-use agentapi_crds::names;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
+use super::ownership::is_our_apply;
 use crate::object::{Kind, Object};
 
 /// Member of `spec` that is owned whole.
@@ -58,10 +58,6 @@ fn without_part(entry: &ManagedFieldsEntry, part: &str) -> Option<ManagedFieldsE
         }
     }
     (!Map::is_empty(fields)).then_some(entry)
-}
-
-fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
-    entry.manager.as_deref() == Some(names::MANAGER) && entry.operation.as_deref() == Some("Apply")
 }
 
 #[cfg(test)]

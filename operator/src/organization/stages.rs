@@ -14,7 +14,9 @@ pub(super) enum Stage {
     Closing,
     /// What bounds the namespace, and what is allowed in it.
     Bounds,
-    /// Who may do something in it.
+    /// What may be done in it: a binding is refused while its Role is not there.
+    Roles,
+    /// Who may do it.
     Access,
     /// A namespace that is taken over changes hands when everything in it has:
     /// before, whoever goes on after an interruption still sees what it was.
@@ -34,7 +36,8 @@ pub(super) fn stages(objects: &[Object], is_takeover: bool) -> BTreeMap<Stage, V
             Kind::NetworkPolicy | Kind::ResourceQuota | Kind::LimitRange | Kind::ServiceAccount => {
                 Stage::Bounds
             }
-            Kind::Role | Kind::RoleBinding | Kind::Service | Kind::Deployment => Stage::Access,
+            Kind::Role => Stage::Roles,
+            Kind::RoleBinding | Kind::Service | Kind::Deployment => Stage::Access,
             Kind::ConfigMap => Stage::Document,
         };
         stages.entry(stage).or_default().push(object);
