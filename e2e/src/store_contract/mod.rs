@@ -3,6 +3,7 @@
 //! Each function is one test on an empty store. [`store_contract!`](crate::store_contract!)
 //! turns them into tests of one database.
 
+mod api_keys;
 mod audit;
 mod mcp_sessions;
 mod sessions;
@@ -14,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
+pub use api_keys::*;
 pub use audit::*;
 pub use mcp_sessions::*;
 pub use sessions::*;
@@ -61,7 +63,16 @@ macro_rules! store_contract {
             a_session_left_idle_does_not_answer_or_count,
             a_use_keeps_a_session_from_becoming_idle,
             sessions_are_listed_newest_first_in_pages,
+            a_session_is_created_once_under_its_idempotency_key,
             a_text_with_a_nul_character_is_refused_as_such,
+            an_api_key_reads_back_as_it_was_made,
+            an_api_key_is_another_users_and_another_tenants_no_business,
+            api_keys_of_all_users_are_listed_newest_first_in_pages,
+            a_revoked_api_key_does_not_answer,
+            an_api_key_past_its_end_does_not_answer_or_count,
+            the_limit_of_api_keys_holds_under_concurrent_creates,
+            an_api_key_is_made_once_under_its_idempotency_key,
+            an_idempotency_key_is_for_one_body_user_and_tenant,
             an_mcp_session_reads_back_with_its_upstreams,
             an_mcp_session_is_another_users_and_another_tenants_no_business,
             an_mcp_session_past_its_end_does_not_answer,

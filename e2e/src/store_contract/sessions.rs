@@ -1,6 +1,6 @@
 //! Agent sessions.
 
-use agentapi_gateway::store::{NewSession, Page, StoreError};
+use agentapi_gateway::store::{Created, IdempotencyKey, NewSession, Page, StoreError};
 use anyhow::{Context, Result};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -234,6 +234,35 @@ pub async fn sessions_are_listed_newest_first_in_pages(store: AnyStore) -> Resul
         }
     }
     assert_eq!((listed, sizes), (created, vec![3, 3, 1]));
+    Ok(())
+}
+
+/// However often it is sent, and at the same time: one session, which reads back as it was.
+pub async fn a_session_is_created_once_under_its_idempotency_key(store: AnyStore) -> Result<()> {
+    let creates = (0..20).map(|_| {
+        let store = store.clone();
+        let once = IdempotencyKey {
+            key: "k".to_owned(),
+            fingerprint: [1; 32],
+        };
+        tokio::spawn(async move {
+            store
+                .create_session_once(ACME, session_of("alice"), &once)
+                .await
+        })
+    });
+    let (mut now, mut sessions) = (0, Vec::new());
+    for result in join_all(creates).await {
+        let created = result??;
+        now += i32::from(matches!(created, Created::Now(_)));
+        sessions.push(created.into_inner());
+    }
+    let listed = store.list_sessions(ACME, "alice", FIRST_PAGE).await?.items;
+    assert_eq!((now, listed.len()), (1, 1));
+    assert!(
+        sessions.iter().all(|session| *session == listed[0]),
+        "{sessions:?}"
+    );
     Ok(())
 }
 

@@ -12,12 +12,14 @@ use sqlx::{AssertSqlSafe, Executor, query_as, query_scalar};
 use uuid::Uuid;
 
 /// The tables that hold rows of tenants.
-const TENANT_TABLES: [&str; 5] = [
+const TENANT_TABLES: [&str; 7] = [
     "organizations",
     "sessions",
     "mcp_sessions",
     "mcp_upstreams",
     "audit_logs",
+    "api_keys",
+    "idempotency_keys",
 ];
 
 /// The tenant that the contract's tests write as.
@@ -28,6 +30,7 @@ async fn filled(database: &Arc<TestDatabase>) -> Result<PgConnection> {
     store::migrate(&database.owner_url()).await?;
     let store = store::open(&database.gateway_url()).await?;
     store_contract::an_mcp_session_reads_back_with_its_upstreams(store.clone()).await?;
+    store_contract::an_api_key_is_made_once_under_its_idempotency_key(store.clone()).await?;
     store_contract::audit_records_read_back_as_they_were_sealed(store).await?;
     database.connect(database.gateway_url()).await
 }

@@ -76,6 +76,8 @@ async fn the_worker_reads_and_writes_nothing_else() -> Result<()> {
         "SELECT FROM sessions",
         "SELECT FROM mcp_sessions",
         "SELECT FROM mcp_upstreams",
+        "SELECT FROM api_keys",
+        "SELECT FROM idempotency_keys",
         "DELETE FROM sessions",
         "INSERT INTO organizations VALUES (gen_random_uuid(), 0)",
         "INSERT INTO audit_writers VALUES (gen_random_uuid(), 0)",

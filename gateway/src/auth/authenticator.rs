@@ -6,12 +6,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use jsonwebtoken::Header;
 use moka::sync::Cache;
 use serde_json::Value;
+use uuid::Uuid;
 
 use agentapi_crds::names::SERVICE_ACCOUNT_AUDIENCE;
 
+use super::api_key::is_api_key;
+use super::api_keys::ApiKeys;
 use super::claims::{self, Claims};
 use super::service_accounts::{ServiceAccount, ServiceAccounts};
 use super::{AuthError, Caller, Issuer};
+use crate::store::{ApiKeyStore, TenantId};
 use crate::tenants::{Tenant, Tenants};
 
 /// Longest time that a verification is remembered.
@@ -26,6 +30,7 @@ pub struct Authenticator {
     /// Nothing where there is no cluster.
     service_accounts: Option<ServiceAccounts>,
     verified: Cache<Arc<str>, Arc<Verified>>,
+    api_keys: ApiKeys,
 }
 
 /// A verification, and what ends it early.
@@ -63,12 +68,17 @@ struct Accepted {
 const SERVICE_ACCOUNT_ROLES: [&str; 1] = ["user"];
 
 impl Authenticator {
-    /// An authenticator for all organizations. Without `service_accounts` there
-    /// is no cluster whose service accounts could call.
-    pub fn new(tenants: Tenants, service_accounts: Option<ServiceAccounts>) -> Self {
+    /// An authenticator for all organizations, whose API keys are in `store`.
+    /// Without `service_accounts` there is no cluster whose service accounts could call.
+    pub fn new(
+        tenants: Tenants,
+        store: Arc<dyn ApiKeyStore>,
+        service_accounts: Option<ServiceAccounts>,
+    ) -> Self {
         Self {
             tenants,
             service_accounts,
+            api_keys: ApiKeys::new(store),
             verified: Cache::builder()
                 .max_capacity(CAPACITY)
                 .time_to_live(REMEMBERED)
@@ -86,9 +96,13 @@ impl Authenticator {
         token: &str,
         organization: Option<&str>,
     ) -> Result<Caller, AuthError> {
-        let caller = match self.remembered(token) {
-            Some(caller) => caller,
-            None => self.verify(token).await?,
+        let caller = if is_api_key(token) {
+            self.api_keys.verify(&self.tenants, token).await?
+        } else {
+            match self.remembered(token) {
+                Some(caller) => caller,
+                None => self.verify(token).await?,
+            }
         };
         if organization.is_some_and(|named| named != caller.tenant.config.organization) {
             return Err(AuthError::AnotherOrganization(Box::new(caller)));
@@ -97,6 +111,11 @@ impl Authenticator {
             return Err(AuthError::Suspended);
         }
         Ok(caller)
+    }
+
+    /// Makes this replica ask the store about an API key again.
+    pub async fn forget_api_key(&self, tenant: TenantId, id: Uuid) {
+        self.api_keys.forget(tenant, id).await;
     }
 
     /// A verification that still holds: not expired, same configuration, same key.

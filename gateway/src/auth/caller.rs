@@ -32,6 +32,14 @@ impl Caller {
         }
     }
 
+    /// The same caller with no other rights than these.
+    pub(super) fn within(self, rights: Rights) -> Self {
+        Self {
+            rights: self.rights.and(rights),
+            ..self
+        }
+    }
+
     /// What every store call takes.
     pub fn tenant_id(&self) -> TenantId {
         self.tenant.id

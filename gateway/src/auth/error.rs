@@ -1,7 +1,10 @@
 //! Why a caller is not let in.
 
+use std::sync::Arc;
+
 use super::Caller;
 use super::key_ring::KeysError;
+use crate::store::StoreError;
 
 /// Why a caller is not let in. The texts are shown to the caller: they say what
 /// is wrong with the token, and nothing about organizations that it does not name.
@@ -49,6 +52,12 @@ pub enum AuthError {
         "tokens of service accounts are accepted on a cluster only: use one of `agentapi token` here"
     )]
     NoCluster,
+    /// What was sent looks like an API key and is none that may be used.
+    #[error("the API key is unknown, revoked or expired")]
+    ApiKey,
+    /// API keys cannot be looked up now.
+    #[error("API keys cannot be looked up now: try again")]
+    Store(#[source] Arc<StoreError>),
     /// The organization is suspended.
     #[error("the organization is suspended: ask the platform's operators")]
     Suspended,
@@ -71,6 +80,8 @@ impl AuthError {
             Self::Keys(_) => "keys_unavailable",
             Self::Revoked => "revoked",
             Self::NoCluster => "no_cluster",
+            Self::ApiKey => "api_key",
+            Self::Store(_) => "store_unavailable",
             Self::Suspended => "suspended",
         }
     }

@@ -1,8 +1,11 @@
 //! Who calls: bearer → [`Caller`].
 //!
-//! The token's own, still unverified claims only choose the issuer whose keys
+//! A bearer is a JWT of an issuer, or an API key of the platform's own. A
+//! token's own, still unverified claims only choose the issuer whose keys
 //! it is then verified with; everything a [`Caller`] holds is verified.
 
+mod api_key;
+mod api_keys;
 mod api_server;
 mod authenticator;
 mod bearer;
@@ -18,6 +21,7 @@ mod service_accounts;
 #[cfg(test)]
 mod test_keys;
 
+pub use api_key::NewApiKey;
 pub use authenticator::Authenticator;
 pub use bearer::bearer;
 pub use caller::Caller;

@@ -13,7 +13,7 @@ use tower::service_fn;
 
 use super::*;
 use crate::auth::Authenticator;
-use crate::auth::test_keys::{self, ISSUER, Pair, ed25519, now, rsa};
+use crate::auth::test_keys::{NoApiKeys, self, ISSUER, Pair, ed25519, now, rsa};
 use crate::tenants::{Tenant, Tenants};
 
 const CLUSTER: &str = "https://kubernetes.default.svc";
@@ -56,7 +56,11 @@ impl Setting {
         tenants.put(tenant("acme", "org-acme", true));
         let client = Client::new(api_server, "default");
         Self {
-            authenticator: Authenticator::new(tenants.clone(), Some(ServiceAccounts::new(client))),
+            authenticator: Authenticator::new(
+                tenants.clone(),
+                Arc::new(NoApiKeys),
+                Some(ServiceAccounts::new(client)),
+            ),
             tenants,
             pair,
             mood,

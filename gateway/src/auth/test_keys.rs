@@ -7,6 +7,7 @@ use agentapi_crds::tenant_config::{
     ClaimPaths, EgressConfig, EgressDestination, IdentityConfig, IssuerConfig, IssuerKeys,
     TenantConfig,
 };
+use async_trait::async_trait;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
@@ -15,10 +16,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Authenticator, Issuer};
 use crate::domain::prompts::Prompts;
-use crate::store::TenantId;
+use crate::store::{
+    ApiKey, ApiKeyStore, Created, HashedApiKey, IdempotencyKey, Page, Paged, StoreError, TenantId,
+};
 use crate::tenants::test_config::config;
 use crate::tenants::{Tenant, Tenants};
 use crate::upstream::{Dialer, EgressPolicy, HttpClient};
@@ -155,7 +159,48 @@ pub(super) fn authenticator(tenants: Vec<Tenant>) -> Authenticator {
     for tenant in tenants {
         all.put(tenant);
     }
-    Authenticator::new(all, None)
+    Authenticator::new(all, Arc::new(NoApiKeys), None)
+}
+
+/// Has no API key.
+pub(super) struct NoApiKeys;
+
+#[async_trait]
+impl ApiKeyStore for NoApiKeys {
+    async fn create_api_key(
+        &self,
+        _: TenantId,
+        new: HashedApiKey,
+        _: u32,
+        _: Option<&IdempotencyKey>,
+    ) -> Result<Created<ApiKey>, StoreError> {
+        Ok(Created::Now(new.key))
+    }
+
+    async fn api_key(&self, _: TenantId, _: Uuid) -> Result<Option<HashedApiKey>, StoreError> {
+        Ok(None)
+    }
+
+    async fn list_api_keys(
+        &self,
+        _: TenantId,
+        _: Option<&str>,
+        _: Page,
+    ) -> Result<Paged<ApiKey>, StoreError> {
+        Ok(Paged {
+            items: vec![],
+            next: None,
+        })
+    }
+
+    async fn revoke_api_key(
+        &self,
+        _: TenantId,
+        _: Option<&str>,
+        _: Uuid,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 pub(super) async fn reason(authenticator: &Authenticator, token: &str) -> &'static str {

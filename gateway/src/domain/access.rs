@@ -44,16 +44,22 @@ pub enum Right {
     PromptsPreview,
     /// Read and verify the organization's record.
     AuditRead,
+    /// Make, see and revoke one's own API keys.
+    ApiKeysManage,
+    /// See and revoke everybody's API keys.
+    ApiKeysAdminister,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::Mcp,
         Self::PromptsPreview,
         Self::AuditRead,
+        Self::ApiKeysManage,
+        Self::ApiKeysAdminister,
     ];
 
     /// Its name, which is also the name of an API key's scope.
@@ -64,17 +70,28 @@ impl Right {
             Self::Mcp => "mcp",
             Self::PromptsPreview => "prompts:preview",
             Self::AuditRead => "audit:read",
+            Self::ApiKeysManage => "api-keys:manage",
+            Self::ApiKeysAdminister => "api-keys:administer",
         }
     }
 
     /// The roles that hold it.
     pub const fn held_by(self) -> &'static [Role] {
         match self {
-            Self::SessionsRead | Self::SessionsWrite | Self::Mcp | Self::PromptsPreview => {
-                &[Role::User]
-            }
+            Self::SessionsRead
+            | Self::SessionsWrite
+            | Self::Mcp
+            | Self::PromptsPreview
+            | Self::ApiKeysManage => &[Role::User],
             Self::AuditRead => &[Role::Admin, Role::Auditor],
+            Self::ApiKeysAdminister => &[Role::Admin],
         }
+    }
+
+    /// Whether an API key may have it. A key that could make or revoke keys
+    /// would outlive its own end.
+    pub const fn is_grantable(self) -> bool {
+        !matches!(self, Self::ApiKeysManage | Self::ApiKeysAdminister)
     }
 
     const fn bit(self) -> u32 {
@@ -112,6 +129,11 @@ impl Rights {
         let has = |role: &Role| *role == Role::User || roles.iter().any(|held| held == role.name());
         let held = |right: &Right| right.held_by().iter().any(has);
         Right::ALL.into_iter().filter(held).collect()
+    }
+
+    /// Those that are in both.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Whether the right is among them.

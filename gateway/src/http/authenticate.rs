@@ -152,6 +152,9 @@ fn refusal(state: &AppState, error: &AuthError, path: &str, organization: Option
         AuthError::Keys(_) => {
             return Problem::new(ErrorCode::Unavailable, error.to_string()).retry_after(1);
         }
+        AuthError::Store(_) => {
+            return Problem::new(ErrorCode::Unavailable, error.to_string()).retry_after(1);
+        }
         // RFC 6750, 3.1: without a token there is nothing to call invalid.
         AuthError::Missing => None,
         _ => Some("invalid_token"),

@@ -15,26 +15,34 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let media_type = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        if !is_json(media_type) {
-            return Err(Problem::new(
-                ErrorCode::UnsupportedMediaType,
-                "send the body as application/json",
-            ));
-        }
-        let body = read(request, state).await?;
-        let value = serde_json::from_slice(&body).map_err(|error| {
-            Problem::new(
-                ErrorCode::InvalidRequest,
-                format!("the body cannot be read: {error}"),
-            )
-        })?;
-        Ok(Self(value))
+        parse(&json_bytes(request, state).await?).map(Self)
     }
+}
+
+/// The bytes of a body that is JSON by its `Content-Type`.
+pub(super) async fn json_bytes(request: Request, state: &AppState) -> Result<Bytes, Problem> {
+    let media_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !is_json(media_type) {
+        return Err(Problem::new(
+            ErrorCode::UnsupportedMediaType,
+            "send the body as application/json",
+        ));
+    }
+    read(request, state).await
+}
+
+/// A JSON body as what it should be.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::new(
+            ErrorCode::InvalidRequest,
+            format!("the body cannot be read: {error}"),
+        )
+    })
 }
 
 /// Whether a `Content-Type` is JSON, whatever its parameters.

@@ -3,11 +3,14 @@
 //! A handler extracts, makes one domain call, and responds. Who may reach it is
 //! decided before, by its row in the table of [`routes`].
 
+mod act;
 mod address;
+mod api_keys;
 mod audit;
 mod authenticate;
 pub(crate) mod body;
 mod denied;
+mod idempotency;
 mod observe;
 mod openapi;
 mod page;
@@ -152,6 +155,11 @@ fn panicked(metrics: Metrics) -> impl Fn(Box<dyn Any + Send>) -> Response + Clon
         Problem::new(ErrorCode::Internal, "the gateway failed").into_response()
     }
 }
+
+#[cfg(test)]
+mod api_keys_tests;
+#[cfg(test)]
+mod idempotency_tests;
 
 #[cfg(test)]
 mod tests {

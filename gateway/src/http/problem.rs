@@ -33,6 +33,10 @@ pub enum ErrorCode {
     NotAcceptable,
     /// The user has as many sessions as the organization allows.
     SessionLimit,
+    /// The user has as many API keys as is allowed.
+    ApiKeyLimit,
+    /// The idempotency key was used with another body.
+    IdempotencyKeyReused,
     /// The body is larger than what is accepted.
     PayloadTooLarge,
     /// The body is not of the media type that is read.
@@ -53,7 +57,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -63,6 +67,8 @@ impl ErrorCode {
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::SessionLimit,
+        Self::ApiKeyLimit,
+        Self::IdempotencyKeyReused,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::PromptRefused,
@@ -128,6 +134,18 @@ impl ErrorCode {
                 StatusCode::CONFLICT,
                 "session_limit",
                 "Too many open sessions",
+                false,
+            ),
+            Self::ApiKeyLimit => (
+                StatusCode::CONFLICT,
+                "api_key_limit",
+                "Too many API keys",
+                false,
+            ),
+            Self::IdempotencyKeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "The idempotency key belongs to another request",
                 false,
             ),
             Self::PayloadTooLarge => (
@@ -305,6 +323,10 @@ impl From<StoreError> for Problem {
         match &error {
             StoreError::SessionLimit { .. } => {
                 Self::new(ErrorCode::SessionLimit, error.to_string())
+            }
+            StoreError::ApiKeyLimit { .. } => Self::new(ErrorCode::ApiKeyLimit, error.to_string()),
+            StoreError::IdempotencyKeyReused => {
+                Self::new(ErrorCode::IdempotencyKeyReused, error.to_string())
             }
             StoreError::NulCharacter => Self::new(ErrorCode::InvalidRequest, error.to_string()),
             StoreError::Unavailable(source) | StoreError::OutcomeUnknown(source) => {

@@ -3,20 +3,22 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::LOCATION;
-use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::act::finished;
 use super::body::JsonBody;
+use super::idempotency::{CreateBody, replayed};
 use super::page::{List, PageQuery, Parameters};
 use super::problem::ProblemDocument;
 use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::Caller;
 use crate::domain::audit::{Action, Outcome};
-use crate::store::{NewSession, Session};
+use crate::store::{Created, NewSession, Session};
 
 const DEFAULT_WORKSPACE: &str = "default";
 /// Longest workspace, in bytes.
@@ -68,6 +70,7 @@ pub(super) struct UpdateSession {
 /// Creates a session
 #[utoipa::path(
     post, path = "/v1/sessions", tag = "sessions", request_body = CreateSession,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Creates one session however often it is sent.")),
     responses(
         (status = 201, body = SessionDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
@@ -77,37 +80,41 @@ pub(super) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     RequestContext(context): RequestContext,
-    headers: HeaderMap,
-    JsonBody(body): JsonBody<CreateSession>,
+    body: CreateBody<CreateSession>,
 ) -> Result<Response, Problem> {
-    refuse_idempotency_key(&headers)?;
-    let new = new_session(&caller, body)?;
-    let resource = format!("workspace/{}", new.workspace);
+    let new = new_session(&caller, body.value)?;
+    let (tenant, resource) = (caller.tenant_id(), format!("workspace/{}", new.workspace));
     let act = state
         .recorder
-        .intent(
-            caller.tenant_id(),
-            &context,
-            Action::SessionCreate,
-            resource,
-        )
+        .intent(tenant, &context, Action::SessionCreate, resource)
         .await?;
-    match state.store.create_session(caller.tenant_id(), new).await {
-        Ok(session) => {
+    let created = match &body.once {
+        Some(once) => state.store.create_session_once(tenant, new, once).await,
+        None => state
+            .store
+            .create_session(tenant, new)
+            .await
+            .map(Created::Now),
+    };
+    let created = created.map_err(Problem::from);
+    count(&state, "create", &created);
+    match created {
+        Ok(Created::Now(session)) => {
             act.finish(Outcome::Success, None).await?;
-            state.metrics.session("create", "success");
-            let document = document(&state, &caller, session);
-            let location = [(LOCATION, format!("/v1/sessions/{}", document.id))];
-            Ok((StatusCode::CREATED, location, Json(document)).into_response())
+            Ok(made(&state, &caller, session))
         }
-        Err(error) => {
-            let problem = Problem::from(error);
-            state.metrics.session("create", problem.code().name());
-            act.finish(Outcome::Failure, Some(problem.code().name()))
-                .await?;
-            Err(problem)
+        Ok(Created::Before(session)) => {
+            act.finish(Outcome::Success, Some("replayed")).await?;
+            Ok(replayed(made(&state, &caller, session)))
         }
+        Err(problem) => finished(act, Err(problem)).await,
     }
+}
+
+fn made(state: &AppState, caller: &Caller, session: Session) -> Response {
+    let document = document(state, caller, session);
+    let location = [(LOCATION, format!("/v1/sessions/{}", document.id))];
+    (StatusCode::CREATED, location, Json(document)).into_response()
 }
 
 /// Lists the caller's sessions
@@ -233,22 +240,6 @@ fn count<T>(state: &AppState, operation: &'static str, result: &Result<T, Proble
     state.metrics.session(operation, outcome);
 }
 
-/// Records how an act ended, and only then lets its result go.
-async fn finished<T>(act: crate::audit::OpenAct, result: Result<T, Problem>) -> Result<T, Problem> {
-    match &result {
-        Ok(_) => act.finish(Outcome::Success, None).await?,
-        Err(problem) => {
-            let outcome = if problem.code() == ErrorCode::NotFound {
-                Outcome::Denied
-            } else {
-                Outcome::Failure
-            };
-            act.finish(outcome, Some(problem.code().name())).await?;
-        }
-    }
-    result
-}
-
 fn new_session(caller: &Caller, body: CreateSession) -> Result<NewSession, Problem> {
     let limits = &caller.tenant.config.sessions;
     let lifetime =
@@ -291,17 +282,6 @@ fn bounded(metadata: Map<String, Value>) -> Result<Value, Problem> {
 /// An id that is none is as unknown as any other.
 fn session_id(id: &str) -> Result<Uuid, Problem> {
     Uuid::try_parse(id).map_err(|_| Problem::not_found())
-}
-
-/// Ignoring the header would make a client believe in a guarantee that it does not have.
-fn refuse_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key("idempotency-key") {
-        return Err(Problem::new(
-            ErrorCode::NotSupported,
-            "Idempotency-Key is not served yet: send the request without it",
-        ));
-    }
-    Ok(())
 }
 
 fn document(state: &AppState, caller: &Caller, session: Session) -> SessionDocument {

@@ -140,7 +140,11 @@ impl Gateway {
             None => format!("http://{}", addresses.public),
         };
         AppState::new(Services {
-            authenticator: Authenticator::new(self.tenants.clone(), self.service_accounts),
+            authenticator: Authenticator::new(
+                self.tenants.clone(),
+                self.store.clone(),
+                self.service_accounts,
+            ),
             tenants: self.tenants,
             limiter: self.limiter,
             mcp: Mcp::new(self.store.clone()),

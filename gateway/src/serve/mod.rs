@@ -111,5 +111,7 @@ pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 #[path = "serve_tests.rs"]
 mod tests;

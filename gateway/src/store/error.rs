@@ -11,6 +11,17 @@ pub enum StoreError {
         /// The organization's `sessions.maxPerUser`.
         limit: u32,
     },
+    /// The user has as many API keys as is allowed.
+    #[error("the user already has {limit} API keys: revoke one first")]
+    ApiKeyLimit {
+        /// Most keys a user may have.
+        limit: u32,
+    },
+    /// The idempotency key was used with another body.
+    #[error(
+        "the Idempotency-Key was used with another body before: use a new one for another request"
+    )]
+    IdempotencyKeyReused,
     /// A text holds a NUL character, which PostgreSQL cannot store.
     #[error("a text with a NUL character cannot be stored or looked up")]
     NulCharacter,

@@ -1,15 +1,17 @@
-//! What outlives a process: sessions, MCP client sessions and the audit record.
+//! What outlives a process: sessions, MCP client sessions, API keys and the audit record.
 //!
 //! Every function takes the tenant. A row of another tenant, or of another user
 //! where the function takes one, is reported exactly like a row that does not exist.
 //!
-//! - [`SessionStore`], [`McpSessionStore`], [`AuditStore`], [`Health`]: one trait for each subject; [`Store`] is all of them.
+//! - [`SessionStore`], [`McpSessionStore`], [`ApiKeyStore`], [`AuditStore`], [`Health`]: one trait for each subject; [`Store`] is all of them.
 //! - [`open`] gives the store of a URL, [`migrate`] brings a schema up to date.
 //! - `sql` holds the statements, which are the same for both databases;
 //!   `postgres` and `sqlite` hold what differs: connections, transactions, locks, batches.
 
+mod api_keys;
 mod audit;
 mod error;
+mod idempotency;
 mod mcp_sessions;
 mod migrate;
 mod postgres;
@@ -22,8 +24,10 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+pub use api_keys::{ApiKey, ApiKeyStore, HashedApiKey};
 pub use audit::{AuditFilter, AuditRow, AuditStore, WriterId};
 pub use error::StoreError;
+pub use idempotency::{Created, IdempotencyKey};
 pub use mcp_sessions::{McpScope, McpSession, McpSessionStore, UpstreamState};
 pub use migrate::{MigrateError, MigrationReport, migrate};
 pub use sessions::{NewSession, Session, SessionStore};
@@ -33,9 +37,9 @@ pub use sessions::{NewSession, Session, SessionStore};
 pub struct TenantId(pub Uuid);
 
 /// The whole store: one trait for each subject.
-pub trait Store: SessionStore + McpSessionStore + AuditStore + Health {}
+pub trait Store: SessionStore + McpSessionStore + ApiKeyStore + AuditStore + Health {}
 
-impl<T: SessionStore + McpSessionStore + AuditStore + Health> Store for T {}
+impl<T: SessionStore + McpSessionStore + ApiKeyStore + AuditStore + Health> Store for T {}
 
 /// Whether the database answers.
 #[async_trait::async_trait]

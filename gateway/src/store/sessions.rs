@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Page, Paged, StoreError, TenantId};
+use super::{Created, IdempotencyKey, Page, Paged, StoreError, TenantId};
 
 /// An agent session: one organization, user and workspace.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// UUIDv7, so that ids sort by creation.
     pub id: Uuid,
@@ -51,6 +52,14 @@ pub trait SessionStore: Send + Sync + 'static {
         tenant: TenantId,
         new: NewSession,
     ) -> Result<Session, StoreError>;
+
+    /// As [`create_session`](Self::create_session), but once for each idempotency key.
+    async fn create_session_once(
+        &self,
+        tenant: TenantId,
+        new: NewSession,
+        once: &IdempotencyKey,
+    ) -> Result<Created<Session>, StoreError>;
 
     /// A live session of the user, with its use noted.
     async fn touch_session(

@@ -25,13 +25,17 @@ pub enum Action {
     ResourceRead,
     /// A prompt of a server is got.
     PromptGet,
+    /// An API key is made.
+    ApiKeyCreate,
+    /// An API key is revoked.
+    ApiKeyRevoke,
     /// A caller was refused access to something of the organization.
     AccessDenied,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::SessionCreate,
         Self::SessionUpdate,
         Self::SessionDelete,
@@ -40,6 +44,8 @@ impl Action {
         Self::ToolCall,
         Self::ResourceRead,
         Self::PromptGet,
+        Self::ApiKeyCreate,
+        Self::ApiKeyRevoke,
         Self::AccessDenied,
     ];
 
@@ -54,6 +60,8 @@ impl Action {
             Self::ToolCall => "tool.call",
             Self::ResourceRead => "resource.read",
             Self::PromptGet => "prompt.get",
+            Self::ApiKeyCreate => "api_key.create",
+            Self::ApiKeyRevoke => "api_key.revoke",
             Self::AccessDenied => "access.denied",
         }
     }

@@ -3,8 +3,10 @@
 //! Every statement names the tenant, in PostgreSQL too: there row-level security
 //! would give the same rows without, and is the second lock on the same door.
 
+mod api_keys;
 mod audit;
 mod engine;
+mod idempotency;
 mod mcp_sessions;
 mod sessions;
 

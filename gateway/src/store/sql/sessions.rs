@@ -3,8 +3,13 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::idempotency::Once;
 use super::{Engine, SqlStore, Transaction, json, now, paged, start_of_list, timestamp};
-use crate::store::{NewSession, Page, Paged, Session, SessionStore, StoreError, TenantId};
+use crate::store::{
+    Created, IdempotencyKey, NewSession, Page, Paged, Session, SessionStore, StoreError, TenantId,
+};
+
+const OPERATION: &str = "session.create";
 
 const ADD_ORGANIZATION: &str = "INSERT INTO organizations (tenant_id, created_at) VALUES ($1, $2) ON CONFLICT (tenant_id) DO NOTHING";
 
@@ -82,47 +87,17 @@ impl<E: Engine> SessionStore for SqlStore<E> {
         tenant: TenantId,
         new: NewSession,
     ) -> Result<Session, StoreError> {
-        let (id, now) = (Uuid::now_v7(), now());
-        let idle_timeout = microseconds(new.idle_timeout_seconds);
+        let created = self.create_session_with(tenant, new, None).await?;
+        Ok(created.into_inner())
+    }
 
-        let mut transaction = self.engine.write(tenant).await?;
-        add_organization(&mut transaction, tenant, now).await?;
-        self.engine
-            .lock_user(&mut transaction, tenant, &new.user)
-            .await?;
-        let of_user = [tenant.into(), (&new.user).into(), now.into()];
-        transaction.execute(REMOVE_ENDED, &of_user).await?;
-        let open: Vec<(i64,)> = transaction.rows(COUNT, &of_user[..2]).await?;
-        if open
-            .first()
-            .is_some_and(|(open,)| *open >= i64::from(new.max_per_user))
-        {
-            return Err(StoreError::SessionLimit {
-                limit: new.max_per_user,
-            });
-        }
-        let values = [
-            tenant.into(),
-            id.into(),
-            (&new.user).into(),
-            (&new.workspace).into(),
-            (&new.metadata).into(),
-            now.into(),
-            idle_timeout.into(),
-            new.expires_at.as_microsecond().into(),
-        ];
-        transaction.execute(INSERT, &values).await?;
-        transaction.commit().await?;
-
-        Ok(Session {
-            id,
-            user: new.user,
-            workspace: new.workspace,
-            created_at: timestamp("session", now)?,
-            expires_at: timestamp("session", new.expires_at.as_microsecond())?,
-            last_used_at: timestamp("session", now)?,
-            metadata: new.metadata,
-        })
+    async fn create_session_once(
+        &self,
+        tenant: TenantId,
+        new: NewSession,
+        once: &IdempotencyKey,
+    ) -> Result<Created<Session>, StoreError> {
+        self.create_session_with(tenant, new, Some(once)).await
     }
 
     async fn touch_session(
@@ -199,6 +174,66 @@ impl<E: Engine> SessionStore for SqlStore<E> {
 }
 
 impl<E: Engine> SqlStore<E> {
+    async fn create_session_with(
+        &self,
+        tenant: TenantId,
+        new: NewSession,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Created<Session>, StoreError> {
+        let now = now();
+        let session = Session {
+            id: Uuid::now_v7(),
+            user: new.user,
+            workspace: new.workspace,
+            created_at: timestamp("session", now)?,
+            expires_at: timestamp("session", new.expires_at.as_microsecond())?,
+            last_used_at: timestamp("session", now)?,
+            metadata: new.metadata,
+        };
+        let once = once.map(|key| Once {
+            tenant,
+            user: &session.user,
+            operation: OPERATION,
+            key,
+            now,
+        });
+
+        let mut transaction = self.engine.write(tenant).await?;
+        add_organization(&mut transaction, tenant, now).await?;
+        self.engine
+            .lock_user(&mut transaction, tenant, &session.user)
+            .await?;
+        if let Some(once) = &once
+            && let Some(earlier) = once.earlier(&mut transaction).await?
+        {
+            return Ok(Created::Before(earlier));
+        }
+        refuse_beyond(
+            &mut transaction,
+            tenant,
+            &session.user,
+            new.max_per_user,
+            now,
+        )
+        .await?;
+        let values = [
+            tenant.into(),
+            session.id.into(),
+            (&session.user).into(),
+            (&session.workspace).into(),
+            (&session.metadata).into(),
+            now.into(),
+            microseconds(new.idle_timeout_seconds).into(),
+            session.expires_at.as_microsecond().into(),
+        ];
+        transaction.execute(INSERT, &values).await?;
+        if let Some(once) = &once {
+            once.remember(&mut transaction, &session).await?;
+        }
+        transaction.commit().await?;
+        Ok(Created::Now(session))
+    }
+
     /// Runs a statement that changes one session and returns it as it is then.
     async fn change_session(
         &self,
@@ -211,6 +246,23 @@ impl<E: Engine> SqlStore<E> {
         transaction.commit().await?;
         changed.map(Session::try_from).transpose()
     }
+}
+
+/// Makes room by removing what has ended, and refuses one more than `most`.
+async fn refuse_beyond(
+    transaction: &mut impl Transaction,
+    tenant: TenantId,
+    user: &str,
+    most: u32,
+    now: i64,
+) -> Result<(), StoreError> {
+    let of_user = [tenant.into(), user.into(), now.into()];
+    transaction.execute(REMOVE_ENDED, &of_user).await?;
+    let open: Vec<(i64,)> = transaction.rows(COUNT, &of_user[..2]).await?;
+    if open.first().is_some_and(|(open,)| *open >= most.into()) {
+        return Err(StoreError::SessionLimit { limit: most });
+    }
+    Ok(())
 }
 
 /// Makes sure that the row exists which all of an organization's rows refer to.
