@@ -26,6 +26,8 @@ enum Command {
     Serve,
     /// Print the OpenAPI document of the HTTP surface.
     Openapi,
+    /// Print the tables of rights and problem codes for docs/API.md.
+    Reference,
     /// Serve a stdio MCP server over HTTP, in its own pod. The operator sets its environment.
     Bridge(BridgeArguments),
 }
@@ -55,6 +57,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve => run().await,
         Command::Openapi => print_openapi(),
+        Command::Reference => print_reference(),
         Command::Bridge(arguments) => run_bridge(arguments).await,
     };
     match done {
@@ -94,6 +97,10 @@ async fn run_bridge(arguments: BridgeArguments) -> Result<(), Box<dyn std::error
     let bridge = Bridge::from_environment(listen, command, bridge::variables())?;
     let ready = |address| tracing::info!(%address, "the bridge serves");
     Ok(bridge.run(shutdown, ready).await?)
+}
+
+fn print_reference() -> Result<(), Box<dyn std::error::Error>> {
+    Ok(write!(std::io::stdout(), "{}", http::reference())?)
 }
 
 fn print_openapi() -> Result<(), Box<dyn std::error::Error>> {

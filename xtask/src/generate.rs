@@ -10,6 +10,9 @@ use crate::{cargo, progress};
 
 const CUSTOM_RESOURCES: &str = "charts/agentapi-crds/templates";
 const OPENAPI: &str = "docs/openapi.json";
+const API: &str = "docs/API.md";
+/// What stands between these lines of [`API`] comes from the code.
+const REFERENCE: [&str; 2] = ["<!-- reference: begin -->\n", "<!-- reference: end -->"];
 
 /// A file as the code says it should be.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ struct Generated {
 pub(crate) fn execute(workspace: &Workspace, check: bool) -> Result<()> {
     let mut files = custom_resources(workspace)?;
     files.push(openapi(workspace)?);
+    files.push(reference(workspace)?);
     if check {
         return compare(workspace, &files);
     }
@@ -62,6 +66,29 @@ fn openapi(workspace: &Workspace) -> Result<Generated> {
         path: workspace.path(OPENAPI),
         content: cargo::run(workspace, "agentapi-gateway", &["openapi"])?,
     })
+}
+
+/// The page about the HTTP surface, with its tables of rights and problem codes.
+fn reference(workspace: &Workspace) -> Result<Generated> {
+    let path = workspace.path(API);
+    let page = read(&path)?;
+    let tables = cargo::run(workspace, "agentapi-gateway", &["reference"])?;
+    let parts = page.split_once(REFERENCE[0]).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(REFERENCE[1])?;
+        Some((before, after))
+    });
+    let (before, after) = parts.with_context(|| {
+        format!(
+            "{API} has no lines {} and {}",
+            REFERENCE[0].trim(),
+            REFERENCE[1]
+        )
+    })?;
+    let content = format!(
+        "{before}{}\n{tables}\n{}{after}",
+        REFERENCE[0], REFERENCE[1]
+    );
+    Ok(Generated { path, content })
 }
 
 fn compare(workspace: &Workspace, files: &[Generated]) -> Result<()> {

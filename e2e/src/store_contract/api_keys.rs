@@ -11,9 +11,8 @@ use super::{ACME, AnyStore, FIRST_PAGE, GLOBEX, in_an_hour};
 const MOST: u32 = 10;
 
 fn key_of(user: &str) -> HashedApiKey {
-    let microseconds = |time: Timestamp| {
-        Timestamp::from_microsecond(time.as_microsecond()).expect("a time of today fits")
-    };
+    // Kept to the microsecond; a whole second reads back as it is.
+    let seconds = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap_or_default();
     HashedApiKey {
         key: ApiKey {
             id: Uuid::now_v7(),
@@ -21,8 +20,8 @@ fn key_of(user: &str) -> HashedApiKey {
             name: "ci".to_owned(),
             roles: vec!["admin".to_owned()],
             scopes: vec!["mcp".to_owned()],
-            created_at: microseconds(Timestamp::now()),
-            expires_at: microseconds(in_an_hour()),
+            created_at: seconds(Timestamp::now()),
+            expires_at: seconds(in_an_hour()),
         },
         hash: [7; 32],
     }

@@ -13,7 +13,7 @@ use tower::service_fn;
 
 use super::*;
 use crate::auth::Authenticator;
-use crate::auth::test_keys::{NoApiKeys, self, ISSUER, Pair, ed25519, now, rsa};
+use crate::auth::test_keys::{self, ISSUER, NoApiKeys, Pair, ed25519, now, rsa};
 use crate::tenants::{Tenant, Tenants};
 
 const CLUSTER: &str = "https://kubernetes.default.svc";
