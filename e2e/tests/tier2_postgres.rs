@@ -4,6 +4,7 @@ mod tier2_postgres {
     mod isolation;
     mod opening;
     mod outages;
+    mod replicas;
     mod rights;
 }
 

@@ -6,6 +6,7 @@
 mod api_keys;
 mod audit;
 mod mcp_sessions;
+mod session_members;
 mod sessions;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 pub use api_keys::*;
 pub use audit::*;
 pub use mcp_sessions::*;
+pub use session_members::*;
 pub use sessions::*;
 
 /// The store under test.
@@ -64,6 +66,15 @@ macro_rules! store_contract {
             a_use_keeps_a_session_from_becoming_idle,
             sessions_are_listed_newest_first_in_pages,
             a_session_is_created_once_under_its_idempotency_key,
+            a_shared_session_shows_each_member_their_role,
+            members_do_not_change_share_or_end_a_session,
+            a_shared_session_is_nobody_elses_business,
+            whoever_inspects_sees_the_sessions_of_all_users,
+            members_change_and_go,
+            the_number_of_members_is_bounded,
+            the_events_of_a_session_have_one_order,
+            the_sweeper_removes_what_has_ended_of_all_tenants,
+            an_unknown_session_is_shared_with_nobody,
             a_text_with_a_nul_character_is_refused_as_such,
             an_api_key_reads_back_as_it_was_made,
             an_api_key_is_another_users_and_another_tenants_no_business,

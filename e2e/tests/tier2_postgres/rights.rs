@@ -73,12 +73,16 @@ async fn the_worker_reads_and_writes_nothing_else() -> Result<()> {
     let statements = &[
         "SELECT FROM audit_logs",
         "SELECT FROM organizations",
-        "SELECT FROM sessions",
-        "SELECT FROM mcp_sessions",
+        "SELECT metadata FROM sessions",
+        "SELECT user_id FROM sessions",
+        "UPDATE sessions SET expires_at = 0",
+        "SELECT client_info FROM mcp_sessions",
         "SELECT FROM mcp_upstreams",
-        "SELECT FROM api_keys",
-        "SELECT FROM idempotency_keys",
-        "DELETE FROM sessions",
+        "SELECT secret_hash FROM api_keys",
+        "SELECT created FROM idempotency_keys",
+        "SELECT FROM session_members",
+        "SELECT FROM session_events",
+        "DELETE FROM session_events",
         "INSERT INTO organizations VALUES (gen_random_uuid(), 0)",
         "INSERT INTO audit_writers VALUES (gen_random_uuid(), 0)",
     ];
@@ -110,17 +114,29 @@ async fn the_worker_cannot_change_the_schema() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_worker_has_one_policy() -> Result<()> {
+async fn the_worker_has_one_policy_for_each_job() -> Result<()> {
     TestDatabase::with(|database| async move {
         store::migrate(&database.owner_url()).await?;
         let mut connection = database.connect(database.superuser_url()).await?;
         let policies: Vec<(String, String)> = query_as(
             "SELECT tablename::text, cmd FROM pg_policies \
-             WHERE 'agentapi_worker' = ANY (roles) OR 'public' = ANY (roles)",
+             WHERE 'agentapi_worker' = ANY (roles) OR 'public' = ANY (roles) ORDER BY tablename",
         )
         .fetch_all(&mut connection)
         .await?;
-        assert_eq!(policies, [("audit_logs".to_owned(), "INSERT".to_owned())]);
+        let policies: Vec<(&str, &str)> = policies
+            .iter()
+            .map(|(table, command)| (table.as_str(), command.as_str()))
+            .collect();
+        // "ALL" is what rows it sees; which commands it has at all, the grants say.
+        let expected = [
+            ("api_keys", "ALL"),
+            ("audit_logs", "INSERT"),
+            ("idempotency_keys", "ALL"),
+            ("mcp_sessions", "ALL"),
+            ("sessions", "ALL"),
+        ];
+        assert_eq!(policies, expected);
         Ok(())
     })
     .await

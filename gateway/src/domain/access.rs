@@ -38,6 +38,8 @@ pub enum Right {
     SessionsRead,
     /// Create, change, share and end sessions.
     SessionsWrite,
+    /// See everybody's sessions, but not what is said and done in them.
+    SessionsInspect,
     /// Use MCP servers.
     Mcp,
     /// See one's composed prompt.
@@ -52,9 +54,10 @@ pub enum Right {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SessionsRead,
         Self::SessionsWrite,
+        Self::SessionsInspect,
         Self::Mcp,
         Self::PromptsPreview,
         Self::AuditRead,
@@ -67,6 +70,7 @@ impl Right {
         match self {
             Self::SessionsRead => "sessions:read",
             Self::SessionsWrite => "sessions:write",
+            Self::SessionsInspect => "sessions:inspect",
             Self::Mcp => "mcp",
             Self::PromptsPreview => "prompts:preview",
             Self::AuditRead => "audit:read",
@@ -84,7 +88,7 @@ impl Right {
             | Self::PromptsPreview
             | Self::ApiKeysManage => &[Role::User],
             Self::AuditRead => &[Role::Admin, Role::Auditor],
-            Self::ApiKeysAdminister => &[Role::Admin],
+            Self::SessionsInspect | Self::ApiKeysAdminister => &[Role::Admin],
         }
     }
 

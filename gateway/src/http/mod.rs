@@ -19,8 +19,11 @@ pub(crate) mod prompts;
 mod reference;
 mod request_id;
 mod routes;
+mod session_events;
+mod session_members;
 mod sessions;
 mod state;
+mod streams;
 mod well_known;
 
 use std::any::Any;
@@ -51,6 +54,7 @@ pub use reference::reference;
 pub use request_id::current as current_request_id;
 pub use routes::MisdescribedRoute;
 pub use state::{AppState, Services};
+pub use streams::Streams;
 
 /// The public surface.
 ///
@@ -162,6 +166,8 @@ fn panicked(metrics: Metrics) -> impl Fn(Box<dyn Any + Send>) -> Response + Clon
 mod api_keys_tests;
 #[cfg(test)]
 mod idempotency_tests;
+#[cfg(test)]
+mod session_tests;
 
 #[cfg(test)]
 mod tests {

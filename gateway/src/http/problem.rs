@@ -35,6 +35,8 @@ pub enum ErrorCode {
     SessionLimit,
     /// The user has as many API keys as is allowed.
     ApiKeyLimit,
+    /// The session has as many members as is allowed.
+    MemberLimit,
     /// The idempotency key was used with another body.
     IdempotencyKeyReused,
     /// The body is larger than what is accepted.
@@ -45,6 +47,8 @@ pub enum ErrorCode {
     PromptRefused,
     /// The caller, or its organization, asks too often.
     RateLimited,
+    /// The user has as many event streams as is allowed.
+    StreamLimit,
     /// A header asks for something that this version does not serve.
     NotSupported,
     /// A defect of the gateway; its log has more under the request id.
@@ -57,7 +61,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -68,11 +72,13 @@ impl ErrorCode {
         Self::NotAcceptable,
         Self::SessionLimit,
         Self::ApiKeyLimit,
+        Self::MemberLimit,
         Self::IdempotencyKeyReused,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::PromptRefused,
         Self::RateLimited,
+        Self::StreamLimit,
         Self::NotSupported,
         Self::Internal,
         Self::Unavailable,
@@ -142,6 +148,12 @@ impl ErrorCode {
                 "Too many API keys",
                 false,
             ),
+            Self::MemberLimit => (
+                StatusCode::CONFLICT,
+                "member_limit",
+                "Too many members",
+                false,
+            ),
             Self::IdempotencyKeyReused => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -170,6 +182,12 @@ impl ErrorCode {
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limited",
                 "Too many requests",
+                true,
+            ),
+            Self::StreamLimit => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "stream_limit",
+                "Too many event streams",
                 true,
             ),
             Self::NotSupported => (
@@ -325,6 +343,7 @@ impl From<StoreError> for Problem {
                 Self::new(ErrorCode::SessionLimit, error.to_string())
             }
             StoreError::ApiKeyLimit { .. } => Self::new(ErrorCode::ApiKeyLimit, error.to_string()),
+            StoreError::MemberLimit { .. } => Self::new(ErrorCode::MemberLimit, error.to_string()),
             StoreError::IdempotencyKeyReused => {
                 Self::new(ErrorCode::IdempotencyKeyReused, error.to_string())
             }

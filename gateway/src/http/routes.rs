@@ -7,7 +7,10 @@ use utoipa::openapi::HttpMethod;
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
-use super::{AppState, api_keys, audit, openapi, prompts, sessions, well_known};
+use super::{
+    AppState, api_keys, audit, openapi, prompts, session_events, session_members, sessions,
+    well_known,
+};
 use crate::domain::access::Right;
 use crate::mcp::handlers as mcp;
 
@@ -106,12 +109,16 @@ pub(super) const fn method_name(method: &HttpMethod) -> &'static str {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLE: [Endpoint; 29] = [
+pub(super) static TABLE: [Endpoint; 33] = [
     Endpoint::api(HttpMethod::Post,   "/v1/sessions",        Right::SessionsWrite,  || routes!(sessions::create)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions",        Right::SessionsRead,   || routes!(sessions::list)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}",   Right::SessionsRead,   || routes!(sessions::read)),
     Endpoint::api(HttpMethod::Patch,  "/v1/sessions/{id}",   Right::SessionsWrite,  || routes!(sessions::update)),
     Endpoint::api(HttpMethod::Delete, "/v1/sessions/{id}",   Right::SessionsWrite,  || routes!(sessions::end)),
+    Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}/events",         Right::SessionsRead,  || routes!(session_events::stream_events)),
+    Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}/members",        Right::SessionsRead,  || routes!(session_members::list)),
+    Endpoint::api(HttpMethod::Put,    "/v1/sessions/{id}/members/{user}", Right::SessionsWrite, || routes!(session_members::put)),
+    Endpoint::api(HttpMethod::Delete, "/v1/sessions/{id}/members/{user}", Right::SessionsWrite, || routes!(session_members::remove)),
     Endpoint::api(HttpMethod::Post,   "/v1/prompts/preview", Right::PromptsPreview, || routes!(prompts::preview)),
     Endpoint::api(HttpMethod::Post,   "/v1/api-keys",        Right::ApiKeysManage,  || routes!(api_keys::create)),
     Endpoint::api(HttpMethod::Get,    "/v1/api-keys",        Right::ApiKeysManage,  || routes!(api_keys::list)),

@@ -12,13 +12,15 @@ use uuid::Uuid;
 
 use super::act::finished;
 use super::body::JsonBody;
+use super::denied::require;
 use super::idempotency::{CreateBody, replayed};
 use super::page::{List, PageQuery, Parameters};
 use super::problem::ProblemDocument;
 use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::Caller;
+use crate::domain::access::Right;
 use crate::domain::audit::{Action, Outcome};
-use crate::store::{Created, NewSession, Session};
+use crate::store::{Created, NewSession, Session, SessionRole};
 
 const DEFAULT_WORKSPACE: &str = "default";
 /// Longest workspace, in bytes.
@@ -42,6 +44,10 @@ pub(super) struct SessionDocument {
     expires_at: Timestamp,
     /// MCP endpoint of the session.
     mcp_url: String,
+    /// What the caller is to it: `owner`, `participant` or `viewer`; absent for
+    /// an administrator who only inspects it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
     #[schema(value_type = Object)]
     metadata: Value,
 }
@@ -117,9 +123,35 @@ fn made(state: &AppState, caller: &Caller, session: Session) -> Response {
     (StatusCode::CREATED, location, Json(document)).into_response()
 }
 
-/// Lists the caller's sessions
+/// Whose sessions are listed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Owner {
+    /// Those that the caller owns or shares.
+    #[default]
+    Me,
+    /// Everybody's in the organization.
+    Anyone,
+}
+
+/// Which sessions are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SessionQuery {
+    /// Whose: `me` (the default, with those shared with the caller), or `anyone`,
+    /// which needs the right `sessions:inspect`.
+    #[serde(default)]
+    owner: Owner,
+    /// Most sessions returned, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<Uuid>,
+}
+
+/// Lists sessions
 #[utoipa::path(
-    get, path = "/v1/sessions", tag = "sessions", params(PageQuery),
+    get, path = "/v1/sessions", tag = "sessions", params(SessionQuery),
     responses(
         (status = 200, body = List<SessionDocument>),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
@@ -128,12 +160,25 @@ fn made(state: &AppState, caller: &Caller, session: Session) -> Response {
 pub(super) async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    Parameters(query): Parameters<PageQuery>,
+    context: RequestContext,
+    Parameters(query): Parameters<SessionQuery>,
 ) -> Result<Json<List<SessionDocument>>, Problem> {
-    let page = state
-        .store
-        .list_sessions(caller.tenant_id(), &caller.user, query.page()?)
-        .await?;
+    let page = PageQuery::new(query.limit, query.cursor).page()?;
+    let (tenant, store) = (caller.tenant_id(), &state.store);
+    let page = match query.owner {
+        Owner::Me => store.list_sessions(tenant, &caller.user, page).await?,
+        Owner::Anyone => {
+            require(
+                &state,
+                &caller,
+                &context,
+                Right::SessionsInspect,
+                "sessions",
+            )
+            .await?;
+            store.list_all_sessions(tenant, page).await?
+        }
+    };
     Ok(Json(List::of(page, |session| {
         document(&state, &caller, session)
     })))
@@ -152,10 +197,11 @@ pub(super) async fn read(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<SessionDocument>, Problem> {
-    let session = state
-        .store
-        .touch_session(caller.tenant_id(), &caller.user, session_id(&id)?)
-        .await?;
+    let (tenant, id) = (caller.tenant_id(), session_id(&id)?);
+    let mut session = state.store.touch_session(tenant, &caller.user, id).await?;
+    if session.is_none() && caller.may(Right::SessionsInspect) {
+        session = state.store.inspect_session(tenant, id).await?;
+    }
     let session = session.ok_or_else(Problem::not_found)?;
     Ok(Json(document(&state, &caller, session)))
 }
@@ -186,13 +232,7 @@ pub(super) async fn update(
             id.to_string(),
         )
         .await?;
-    let changed = state
-        .store
-        .set_session_metadata(caller.tenant_id(), &caller.user, id, &metadata)
-        .await;
-    let changed = changed
-        .map_err(Problem::from)
-        .and_then(|session| session.ok_or_else(Problem::not_found));
+    let changed = change(&state, &caller, id, &metadata).await;
     count(&state, "update", &changed);
     finished(act, changed)
         .await
@@ -223,14 +263,47 @@ pub(super) async fn end(
             id.to_string(),
         )
         .await?;
-    let ended = state
-        .store
-        .end_session(caller.tenant_id(), &caller.user, id)
-        .await
-        .map_err(Problem::from);
-    let ended = ended.and_then(|ended| ended.then_some(()).ok_or_else(Problem::not_found));
+    let ended = finish(&state, &caller, id).await;
     count(&state, "delete", &ended);
     finished(act, ended).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn change(
+    state: &AppState,
+    caller: &Caller,
+    id: Uuid,
+    metadata: &Value,
+) -> Result<Session, Problem> {
+    owned(state, caller, id).await?;
+    let (tenant, store) = (caller.tenant_id(), &state.store);
+    let changed = store.set_session_metadata(tenant, &caller.user, id, metadata);
+    changed.await?.ok_or_else(Problem::not_found)
+}
+
+async fn finish(state: &AppState, caller: &Caller, id: Uuid) -> Result<(), Problem> {
+    owned(state, caller, id).await?;
+    let (tenant, store) = (caller.tenant_id(), &state.store);
+    let ended = store.end_session(tenant, &caller.user, id).await?;
+    ended.then_some(()).ok_or_else(Problem::not_found)
+}
+
+/// Refuses what only the owner may, by its own answer where the caller shares
+/// the session, and like what does not exist otherwise.
+pub(super) async fn owned(state: &AppState, caller: &Caller, id: Uuid) -> Result<(), Problem> {
+    let session = state
+        .store
+        .touch_session(caller.tenant_id(), &caller.user, id);
+    match session.await?.and_then(|session| session.role) {
+        None => Err(Problem::not_found()),
+        Some(SessionRole::Owner) => Ok(()),
+        Some(role) => Err(Problem::new(
+            ErrorCode::Forbidden,
+            format!(
+                "only the owner of a session may do this: the caller is a {}",
+                role.name()
+            ),
+        )),
+    }
 }
 
 fn count<T>(state: &AppState, operation: &'static str, result: &Result<T, Problem>) {
@@ -280,7 +353,7 @@ fn bounded(metadata: Map<String, Value>) -> Result<Value, Problem> {
 }
 
 /// An id that is none is as unknown as any other.
-fn session_id(id: &str) -> Result<Uuid, Problem> {
+pub(super) fn session_id(id: &str) -> Result<Uuid, Problem> {
     Uuid::try_parse(id).map_err(|_| Problem::not_found())
 }
 
@@ -292,6 +365,7 @@ fn document(state: &AppState, caller: &Caller, session: Session) -> SessionDocum
         workspace: session.workspace,
         created_at: session.created_at,
         expires_at: session.expires_at,
+        role: session.role.map(SessionRole::name),
         mcp_url: format!("{}/v1/sessions/{}/mcp", state.public_url, session.id),
         metadata: session.metadata,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::Streams;
 use crate::audit::Recorder;
 use crate::auth::Authenticator;
 use crate::limits::Limiter;
@@ -28,6 +29,8 @@ pub struct Services {
     pub recorder: Recorder,
     /// Sessions of MCP clients.
     pub mcp: Mcp,
+    /// Event streams that are open.
+    pub streams: Streams,
     /// Counters.
     pub metrics: Metrics,
     /// How clients reach the gateway, without a trailing slash.

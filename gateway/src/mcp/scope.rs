@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::http::{AppState, Problem};
-use crate::store::{McpScope, Session};
+use crate::http::{AppState, ErrorCode, Problem};
+use crate::store::{McpScope, Session, SessionRole};
 use crate::upstream::Server;
 
 /// Workspace of MCP sessions that belong to no agent session.
@@ -68,6 +68,10 @@ impl Scope {
                     .store
                     .touch_session(caller.tenant_id(), &caller.user, id);
                 let session = found.await?.ok_or_else(Problem::not_found)?;
+                if !session.role.is_some_and(SessionRole::may_work) {
+                    let detail = "a viewer of a session cannot work in it";
+                    return Err(Problem::new(ErrorCode::Forbidden, detail));
+                }
                 Ok(Self::Session(Box::new(session)))
             }
         }

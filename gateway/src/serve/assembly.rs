@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::Readiness;
 use super::listen::{bind, serve};
-use super::{Addresses, ServeError, admin};
+use super::{Addresses, ServeError, admin, sweeper};
 use crate::audit::Recorder;
 use crate::auth::{Authenticator, DevelopmentIssuer, ServiceAccounts};
 use crate::config::Config;
-use crate::http::{AppState, Services, router};
+use crate::http::{AppState, Services, Streams, router};
 use crate::limits::Limiter;
 use crate::mcp::{Mcp, Origins};
 use crate::store::Store;
@@ -111,15 +111,24 @@ impl Gateway {
         };
         let (recorder, grace) = (self.recorder.clone(), self.config.shutdown_grace);
         let readiness = self.readiness(shutdown.clone());
-        let router = router(self.into_state(addresses))?;
+        let sweeping = tokio::spawn(sweeper::run(self.store.clone(), shutdown.clone()));
+        let state = self.into_state(addresses);
+        let streams = state.streams.clone();
+        let router = router(state)?;
         ready(addresses);
 
         // The platform may ask for as long as requests are finished.
         let finished = CancellationToken::new();
         let stop_admin = finished.clone().drop_guard();
         let operations = tokio::spawn(serve(admin, admin::router(readiness), finished, grace));
+        let stopping = shutdown.clone();
+        tokio::spawn(async move {
+            stopping.cancelled().await;
+            streams.close();
+        });
         let served = serve(public, router, shutdown, grace).await;
         recorder.close().await;
+        sweeping.abort();
         drop(stop_admin);
         let operated = operations.await.unwrap_or(Ok(()));
         served.and(operated).map_err(ServeError::Failed)
@@ -150,6 +159,7 @@ impl Gateway {
             mcp: Mcp::new(self.store.clone()),
             store: self.store,
             recorder: self.recorder,
+            streams: Streams::default(),
             metrics: self.metrics,
             origins: Origins::new(&public_url, self.config.allowed_origins),
             public_url,

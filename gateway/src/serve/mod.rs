@@ -3,12 +3,14 @@
 //! - `assembly`: configuration → services.
 //! - `admin`: what the platform asks: `/live`, `/ready`, `/metrics`.
 //! - `listen`: one listener until shutdown.
+//! - `sweeper`: removes what has ended.
 //! - [`on_kubernetes`]: the program `agentapi-gateway serve`.
 
 mod admin;
 mod assembly;
 mod listen;
 mod on_kubernetes;
+mod sweeper;
 
 use std::net::SocketAddr;
 

@@ -17,6 +17,12 @@ pub enum StoreError {
         /// Most keys a user may have.
         limit: u32,
     },
+    /// The session has as many members as is allowed.
+    #[error("the session already has {limit} members: remove one first")]
+    MemberLimit {
+        /// Most members a session may have.
+        limit: u32,
+    },
     /// The idempotency key was used with another body.
     #[error(
         "the Idempotency-Key was used with another body before: use a new one for another request"

@@ -27,6 +27,22 @@ const INSERT_RECORDS: &str = concat!(
 /// wait for each other, nothing worse.
 const LOCK_USER: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
+/// One replica sweeps at a time; the others need not wait.
+const TAKE_THE_BROOM: &str =
+    "SELECT pg_try_advisory_xact_lock(hashtextextended('agentapi.sweep', 0))";
+
+/// Rows that have ended, as the worker, who sees no others.
+const SWEEP: [&str; 4] = [
+    "DELETE FROM sessions WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM sessions \
+     WHERE least(expires_at, last_used_at + idle_timeout) <= $1 LIMIT 500)",
+    "DELETE FROM mcp_sessions WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM mcp_sessions \
+     WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM api_keys WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM api_keys \
+     WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM idempotency_keys WHERE (tenant_id, user_id, operation, key) IN \
+     (SELECT tenant_id, user_id, operation, key FROM idempotency_keys WHERE expires_at <= $1 LIMIT 500)",
+];
+
 /// The roles that this connection is or may become again by `RESET ROLE`.
 const ROLES: &str = "SELECT rolname::text, rolsuper, rolbypassrls, \
        EXISTS (SELECT FROM pg_class WHERE relname = 'audit_logs' AND pg_has_role(pg_roles.oid, relowner, 'MEMBER')) \
@@ -183,6 +199,25 @@ impl Engine for Postgres {
             .execute(&mut *transaction)
             .await?;
         Transaction::commit(transaction).await
+    }
+
+    async fn sweep(&self, now: i64) -> Result<u64, StoreError> {
+        let mut transaction = self
+            .requests
+            .begin_with("BEGIN; SET LOCAL ROLE agentapi_worker")
+            .await?;
+        let alone: bool = query_scalar(TAKE_THE_BROOM)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if !alone {
+            return Ok(0);
+        }
+        let mut removed = 0;
+        for statement in SWEEP {
+            removed += transaction.execute(statement, &[now.into()]).await?;
+        }
+        Transaction::commit(transaction).await?;
+        Ok(removed)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

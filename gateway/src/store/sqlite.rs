@@ -24,6 +24,16 @@ const INSERT_RECORD: &str = concat!(
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
 );
 
+/// Rows that have ended, of all tenants.
+const SWEEP: [&str; 4] = [
+    "DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions \
+     WHERE min(expires_at, last_used_at + idle_timeout) <= $1 LIMIT 500)",
+    "DELETE FROM mcp_sessions WHERE rowid IN (SELECT rowid FROM mcp_sessions WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM api_keys WHERE rowid IN (SELECT rowid FROM api_keys WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM idempotency_keys WHERE rowid IN \
+     (SELECT rowid FROM idempotency_keys WHERE expires_at <= $1 LIMIT 500)",
+];
+
 /// Connections that read while the one writer writes.
 const READERS: u32 = 4;
 
@@ -148,6 +158,16 @@ impl Engine for Sqlite {
             transaction.execute(INSERT_RECORD, &values(&sealed)).await?;
         }
         Transaction::commit(transaction).await
+    }
+
+    async fn sweep(&self, now: i64) -> Result<u64, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut removed = 0;
+        for statement in SWEEP {
+            removed += transaction.execute(statement, &[now.into()]).await?;
+        }
+        Transaction::commit(transaction).await?;
+        Ok(removed)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

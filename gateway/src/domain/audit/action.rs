@@ -15,6 +15,10 @@ pub enum Action {
     SessionUpdate,
     /// A session is ended.
     SessionDelete,
+    /// A session is shared with a user.
+    SessionShare,
+    /// A user is taken out of a session.
+    SessionUnshare,
     /// An MCP client connects (`initialize`).
     McpConnect,
     /// An MCP client disconnects (`DELETE`).
@@ -35,10 +39,12 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionCreate,
         Self::SessionUpdate,
         Self::SessionDelete,
+        Self::SessionShare,
+        Self::SessionUnshare,
         Self::McpConnect,
         Self::McpDisconnect,
         Self::ToolCall,
@@ -55,6 +61,8 @@ impl Action {
             Self::SessionCreate => "session.create",
             Self::SessionUpdate => "session.update",
             Self::SessionDelete => "session.delete",
+            Self::SessionShare => "session.share",
+            Self::SessionUnshare => "session.unshare",
             Self::McpConnect => "mcp.connect",
             Self::McpDisconnect => "mcp.disconnect",
             Self::ToolCall => "tool.call",

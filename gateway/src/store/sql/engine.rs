@@ -34,6 +34,9 @@ pub(in crate::store) trait Engine: Send + Sync + 'static {
     /// Commits audit records of any tenants, all or none.
     async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError>;
 
+    /// Removes a bounded number of rows of any tenants that have ended; returns how many.
+    async fn sweep(&self, now: i64) -> Result<u64, StoreError>;
+
     /// One cheap round trip.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -8,6 +8,8 @@ mod audit;
 mod engine;
 mod idempotency;
 mod mcp_sessions;
+mod session_events;
+mod session_members;
 mod sessions;
 
 use async_trait::async_trait;
@@ -17,7 +19,7 @@ use uuid::Uuid;
 pub(super) use audit::{Sealed, audit_columns};
 pub(super) use engine::{Engine, Stored, Transaction, Value, bind_all};
 
-use super::{Health, Paged, StoreError};
+use super::{Health, Paged, StoreError, Sweeper};
 
 /// The store on one of the databases.
 pub(super) struct SqlStore<E> {
@@ -34,6 +36,13 @@ impl<E: Engine> SqlStore<E> {
 impl<E: Engine> Health for SqlStore<E> {
     async fn ping(&self) -> Result<(), StoreError> {
         self.engine.ping().await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Sweeper for SqlStore<E> {
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.engine.sweep(now()).await
     }
 }
 

@@ -1,19 +1,24 @@
 //! Agent sessions.
 
 use async_trait::async_trait;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::idempotency::Once;
-use super::{Engine, SqlStore, Transaction, json, now, paged, start_of_list, timestamp};
+use super::session_events::{self, append};
+use super::{
+    Engine, SqlStore, Transaction, json, now, paged, session_members, start_of_list, timestamp,
+};
 use crate::store::{
-    Created, IdempotencyKey, NewSession, Page, Paged, Session, SessionStore, StoreError, TenantId,
+    Created, IdempotencyKey, NewSession, Page, Paged, Session, SessionEvent, SessionMember,
+    SessionRole, SessionStore, StoreError, TenantId,
 };
 
 const OPERATION: &str = "session.create";
 
 const ADD_ORGANIZATION: &str = "INSERT INTO organizations (tenant_id, created_at) VALUES ($1, $2) ON CONFLICT (tenant_id) DO NOTHING";
 
-/// A user's dead sessions go when the user opens a new one: nothing grows without bound.
+/// A user's dead sessions go when the user opens a new one, before the sweeper comes by.
 const REMOVE_ENDED: &str = "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 \
      AND (expires_at <= $3 OR last_used_at + idle_timeout <= $3)";
 
@@ -23,24 +28,39 @@ const INSERT: &str = "INSERT INTO sessions \
      (tenant_id, id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)";
 
-const GET: &str = "SELECT id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at \
-     FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
-     AND expires_at > $4 AND last_used_at + idle_timeout > $4";
+const GET: &str = "SELECT s.id, s.user_id, s.workspace, s.metadata, s.created_at, s.last_used_at, s.idle_timeout, \
+     s.expires_at, CASE WHEN s.user_id = $2 THEN 'owner' ELSE m.role END AS role \
+     FROM sessions s LEFT JOIN session_members m \
+     ON m.tenant_id = s.tenant_id AND m.session_id = s.id AND m.user_id = $2 \
+     WHERE s.tenant_id = $1 AND s.id = $3 AND (s.user_id = $2 OR m.user_id IS NOT NULL) \
+     AND s.expires_at > $4 AND s.last_used_at + s.idle_timeout > $4";
 
-const TOUCH: &str = "UPDATE sessions SET last_used_at = $4 \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
-     AND expires_at > $4 AND last_used_at + idle_timeout > $4 \
-     RETURNING id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at";
+const INSPECT: &str = "SELECT id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at, \
+     NULL AS role FROM sessions WHERE tenant_id = $1 AND id = $2 \
+     AND expires_at > $3 AND last_used_at + idle_timeout > $3";
 
-const LIST: &str = "SELECT id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at \
-     FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id < $3 \
+const TOUCH: &str = "UPDATE sessions SET last_used_at = $3 WHERE tenant_id = $1 AND id = $2 \
+     AND expires_at > $3 AND last_used_at + idle_timeout > $3";
+
+const LIST: &str = "SELECT id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at, \
+     'owner' AS role FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id < $3 \
      AND expires_at > $4 AND last_used_at + idle_timeout > $4 \
+     UNION ALL \
+     SELECT s.id, s.user_id, s.workspace, s.metadata, s.created_at, s.last_used_at, s.idle_timeout, s.expires_at, \
+     m.role FROM session_members m JOIN sessions s ON s.tenant_id = m.tenant_id AND s.id = m.session_id \
+     WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.session_id < $3 \
+     AND s.expires_at > $4 AND s.last_used_at + s.idle_timeout > $4 \
      ORDER BY id DESC LIMIT $5";
+
+const LIST_OF_ALL: &str = "SELECT id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at, \
+     NULL AS role FROM sessions WHERE tenant_id = $1 AND id < $2 \
+     AND expires_at > $3 AND last_used_at + idle_timeout > $3 \
+     ORDER BY id DESC LIMIT $4";
 
 const SET_METADATA: &str = "UPDATE sessions SET metadata = $5, last_used_at = $4 \
      WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
      AND expires_at > $4 AND last_used_at + idle_timeout > $4 \
-     RETURNING id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at";
+     RETURNING id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at, 'owner' AS role";
 
 const END: &str = "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
      AND expires_at > $4 AND last_used_at + idle_timeout > $4";
@@ -62,6 +82,7 @@ struct SessionRow {
     last_used_at: i64,
     idle_timeout: i64,
     expires_at: i64,
+    role: Option<String>,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -76,8 +97,17 @@ impl TryFrom<SessionRow> for Session {
             expires_at: timestamp("session", row.expires_at)?,
             last_used_at: timestamp("session", row.last_used_at)?,
             metadata: json("session", &row.metadata)?,
+            role: row.role.as_deref().map(role).transpose()?,
         })
     }
+}
+
+/// A role by its name.
+pub(super) fn role(name: &str) -> Result<SessionRole, StoreError> {
+    let known = SessionRole::ALL
+        .into_iter()
+        .find(|role| role.name() == name);
+    known.ok_or_else(|| StoreError::corrupt("session role", name))
 }
 
 #[async_trait]
@@ -107,16 +137,35 @@ impl<E: Engine> SessionStore for SqlStore<E> {
         id: Uuid,
     ) -> Result<Option<Session>, StoreError> {
         let now = now();
-        let values = [tenant.into(), user.into(), id.into(), now.into()];
         let mut transaction = self.engine.read(tenant).await?;
-        let found: Option<SessionRow> = transaction.rows(GET, &values).await?.pop();
+        let found = get(&mut transaction, tenant, user, id, now).await?;
         transaction.commit().await?;
-        match found {
-            Some(row) if now - row.last_used_at >= row.idle_timeout / TOUCH_RESOLUTION => {
-                self.change_session(tenant, TOUCH, &values).await
+        let Some(mut row) = found else {
+            return Ok(None);
+        };
+        if now - row.last_used_at >= row.idle_timeout / TOUCH_RESOLUTION {
+            let values = [tenant.into(), id.into(), now.into()];
+            let mut transaction = self.engine.write(tenant).await?;
+            let touched = transaction.execute(TOUCH, &values).await?;
+            transaction.commit().await?;
+            if touched == 0 {
+                return Ok(None);
             }
-            found => found.map(Session::try_from).transpose(),
+            row.last_used_at = now;
         }
+        Session::try_from(row).map(Some)
+    }
+
+    async fn inspect_session(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+    ) -> Result<Option<Session>, StoreError> {
+        let values = [tenant.into(), id.into(), now().into()];
+        let mut transaction = self.engine.read(tenant).await?;
+        let found: Option<SessionRow> = transaction.rows(INSPECT, &values).await?.pop();
+        transaction.commit().await?;
+        found.map(Session::try_from).transpose()
     }
 
     async fn list_sessions(
@@ -132,48 +181,148 @@ impl<E: Engine> SessionStore for SqlStore<E> {
             now().into(),
             (i64::from(page.limit) + 1).into(),
         ];
-        let mut transaction = self.engine.read(tenant).await?;
-        let rows: Vec<SessionRow> = transaction.rows(LIST, &values).await?;
-        transaction.commit().await?;
-        let sessions = rows
-            .into_iter()
-            .map(Session::try_from)
-            .collect::<Result<_, _>>()?;
-        Ok(paged(sessions, page.limit, |session: &Session| session.id))
+        self.list(tenant, LIST, &values, page.limit).await
+    }
+
+    async fn list_all_sessions(
+        &self,
+        tenant: TenantId,
+        page: Page,
+    ) -> Result<Paged<Session>, StoreError> {
+        let values = [
+            tenant.into(),
+            start_of_list(page.after).into(),
+            now().into(),
+            (i64::from(page.limit) + 1).into(),
+        ];
+        self.list(tenant, LIST_OF_ALL, &values, page.limit).await
     }
 
     async fn set_session_metadata(
         &self,
         tenant: TenantId,
-        user: &str,
+        owner: &str,
         id: Uuid,
         metadata: &serde_json::Value,
     ) -> Result<Option<Session>, StoreError> {
+        let now = now();
         let values = [
             tenant.into(),
-            user.into(),
+            owner.into(),
             id.into(),
-            now().into(),
+            now.into(),
             metadata.into(),
         ];
-        self.change_session(tenant, SET_METADATA, &values).await
+        let mut transaction = self.engine.write(tenant).await?;
+        let changed: Option<SessionRow> = transaction.rows(SET_METADATA, &values).await?.pop();
+        let Some(changed) = changed else {
+            return Ok(None);
+        };
+        let data = json!({ "by": owner });
+        append(&mut transaction, tenant, id, "session.updated", &data, now).await?;
+        transaction.commit().await?;
+        Session::try_from(changed).map(Some)
     }
 
     async fn end_session(
         &self,
         tenant: TenantId,
-        user: &str,
+        owner: &str,
         id: Uuid,
     ) -> Result<bool, StoreError> {
-        let values = [tenant.into(), user.into(), id.into(), now().into()];
+        let values = [tenant.into(), owner.into(), id.into(), now().into()];
         let mut transaction = self.engine.write(tenant).await?;
         let ended = transaction.execute(END, &values).await?;
         transaction.commit().await?;
         Ok(ended > 0)
     }
+
+    async fn session_members(
+        &self,
+        tenant: TenantId,
+        user: &str,
+        id: Uuid,
+    ) -> Result<Option<Vec<SessionMember>>, StoreError> {
+        let mut transaction = self.engine.read(tenant).await?;
+        if get(&mut transaction, tenant, user, id, now())
+            .await?
+            .is_none()
+        {
+            return Ok(None);
+        }
+        let members = session_members::list(&mut transaction, tenant, id).await?;
+        transaction.commit().await?;
+        Ok(Some(members))
+    }
+
+    async fn put_session_member(
+        &self,
+        tenant: TenantId,
+        owner: &str,
+        id: Uuid,
+        member: &SessionMember,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.engine.write(tenant).await?;
+        let put = session_members::put(&mut transaction, tenant, owner, id, member, now()).await?;
+        if put {
+            transaction.commit().await?;
+        }
+        Ok(put)
+    }
+
+    async fn remove_session_member(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+        user: &str,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.engine.write(tenant).await?;
+        let removed = session_members::remove(&mut transaction, tenant, id, user, now()).await?;
+        if removed {
+            transaction.commit().await?;
+        }
+        Ok(removed)
+    }
+
+    async fn session_events(
+        &self,
+        tenant: TenantId,
+        user: &str,
+        id: Uuid,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<Vec<SessionEvent>>, StoreError> {
+        let mut transaction = self.engine.read(tenant).await?;
+        if get(&mut transaction, tenant, user, id, now())
+            .await?
+            .is_none()
+        {
+            return Ok(None);
+        }
+        let events = session_events::after(&mut transaction, tenant, id, after, limit).await?;
+        transaction.commit().await?;
+        Ok(Some(events))
+    }
 }
 
 impl<E: Engine> SqlStore<E> {
+    async fn list(
+        &self,
+        tenant: TenantId,
+        statement: &'static str,
+        values: &[super::Value<'_>],
+        limit: u32,
+    ) -> Result<Paged<Session>, StoreError> {
+        let mut transaction = self.engine.read(tenant).await?;
+        let rows: Vec<SessionRow> = transaction.rows(statement, values).await?;
+        transaction.commit().await?;
+        let sessions = rows
+            .into_iter()
+            .map(Session::try_from)
+            .collect::<Result<_, _>>()?;
+        Ok(paged(sessions, limit, |session: &Session| session.id))
+    }
+
     async fn create_session_with(
         &self,
         tenant: TenantId,
@@ -189,6 +338,7 @@ impl<E: Engine> SqlStore<E> {
             expires_at: timestamp("session", new.expires_at.as_microsecond())?,
             last_used_at: timestamp("session", now)?,
             metadata: new.metadata,
+            role: Some(SessionRole::Owner),
         };
         let once = once.map(|key| Once {
             tenant,
@@ -227,25 +377,33 @@ impl<E: Engine> SqlStore<E> {
             session.expires_at.as_microsecond().into(),
         ];
         transaction.execute(INSERT, &values).await?;
+        let data = json!({ "by": session.user });
+        append(
+            &mut transaction,
+            tenant,
+            session.id,
+            "session.created",
+            &data,
+            now,
+        )
+        .await?;
         if let Some(once) = &once {
             once.remember(&mut transaction, &session).await?;
         }
         transaction.commit().await?;
         Ok(Created::Now(session))
     }
+}
 
-    /// Runs a statement that changes one session and returns it as it is then.
-    async fn change_session(
-        &self,
-        tenant: TenantId,
-        statement: &'static str,
-        values: &[super::Value<'_>],
-    ) -> Result<Option<Session>, StoreError> {
-        let mut transaction = self.engine.write(tenant).await?;
-        let changed: Option<SessionRow> = transaction.rows(statement, values).await?.pop();
-        transaction.commit().await?;
-        changed.map(Session::try_from).transpose()
-    }
+async fn get(
+    transaction: &mut impl Transaction,
+    tenant: TenantId,
+    user: &str,
+    id: Uuid,
+    now: i64,
+) -> Result<Option<SessionRow>, StoreError> {
+    let values = [tenant.into(), user.into(), id.into(), now.into()];
+    Ok(transaction.rows(GET, &values).await?.pop())
 }
 
 /// Makes room by removing what has ended, and refuses one more than `most`.
