@@ -5,7 +5,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
 use super::*;
-use crate::auth::test_keys::{authenticator, claims, ecdsa, ed25519, now, reason, rsa, tenant};
+use crate::auth::test_keys::{
+    Pair, authenticator, claims, ecdsa, ed25519, loopback_client, now, reason, rsa, tenant,
+};
 
 #[tokio::test]
 async fn tokens_of_each_supported_algorithm_are_accepted() {
@@ -179,4 +181,50 @@ async fn a_token_with_extensions_that_must_be_understood_is_refused() {
     header.crit = Some(vec!["b64".into()]);
     let token = jsonwebtoken::encode(&header, &claims("acme"), &pair.private).unwrap();
     assert_eq!(reason(&authenticator, &token).await, "malformed");
+}
+
+/// An organization that trusts two issuers.
+fn with_two_issuers(first: &Pair, second: &Pair) -> Tenant {
+    let mut acme = tenant("acme", first.keys(), false);
+    let mut other = tenant("acme", second.keys(), false).issuers[0]
+        .config
+        .clone();
+    other.issuer = "https://second.test".into();
+    let http = loopback_client();
+    acme.issuers
+        .push(Arc::new(Issuer::compile(&other, &http).unwrap()));
+    acme
+}
+
+#[tokio::test]
+async fn each_of_an_organizations_issuers_speaks_by_its_own_keys_only() {
+    let (first, second) = (ed25519(), ed25519());
+    let authenticator = authenticator(vec![with_two_issuers(&first, &second)]);
+    let mut of_second = claims("acme");
+    of_second["iss"] = "https://second.test".into();
+    for token in [first.sign(&claims("acme")), second.sign(&of_second)] {
+        authenticator
+            .authenticate(&token, None)
+            .await
+            .expect("a trusted issuer's token");
+    }
+    for forged in [second.sign(&claims("acme")), first.sign(&of_second)] {
+        assert_eq!(reason(&authenticator, &forged).await, "signature");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_two_organizations_claim_speaks_for_neither() {
+    let pair = ed25519();
+    let mut twin = tenant("globex", pair.keys(), false);
+    let mut claimed = twin.issuers[0].config.clone();
+    claimed.organization_value = "acme".into();
+    twin.issuers = vec![Arc::new(
+        Issuer::compile(&claimed, &loopback_client()).unwrap(),
+    )];
+    let authenticator = authenticator(vec![tenant("acme", pair.keys(), false), twin]);
+    assert_eq!(
+        reason(&authenticator, &pair.sign(&claims("acme"))).await,
+        "untrusted"
+    );
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::AuthError;
 use super::claims::{self, Claims};
-use super::key_ring::KeyRing;
+use super::key_ring::{KeyRing, KeysState};
 use crate::upstream::HttpClient;
 
 /// Difference between clocks that is tolerated, in seconds.
@@ -48,6 +48,11 @@ impl Issuer {
             config: config.clone(),
             keys,
         })
+    }
+
+    /// Whether its keys are at hand.
+    pub fn keys(&self) -> KeysState {
+        self.keys.state()
     }
 
     /// Whether unverified claims are addressed to this organization through this issuer.

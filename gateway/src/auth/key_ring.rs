@@ -14,14 +14,25 @@ use super::key_set::KeySet;
 use super::key_source::{IssuerDocuments, KeySource};
 use crate::upstream::{HttpClient, HttpError};
 
-/// Age at which keys are fetched again although all tokens verify: a removed key is noticed then.
-const REFRESH: Duration = Duration::from_secs(10 * 60);
-/// Age at which keys that could not be fetched again are no longer used.
-const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Least time between two fetches for unknown keys, or after a failure.
-const INTERVAL: Duration = Duration::from_secs(60);
-/// Least time between two fetches while there are no keys at all: nobody is let in until then.
-const FIRST_INTERVAL: Duration = Duration::from_secs(1);
+/// When keys are fetched again, and how long they are believed.
+#[derive(Clone, Copy)]
+struct Ages {
+    /// Age at which keys are fetched again although all tokens verify: a removed key is noticed then.
+    refresh: Duration,
+    /// Age at which keys that could not be fetched again are no longer used.
+    most: Duration,
+    /// Least time between two fetches for unknown keys, or after a failure.
+    interval: Duration,
+    /// Least time between two fetches while there are no keys at all: nobody is let in until then.
+    first_interval: Duration,
+}
+
+const AGES: Ages = Ages {
+    refresh: Duration::from_secs(10 * 60),
+    most: Duration::from_secs(24 * 60 * 60),
+    interval: Duration::from_secs(60),
+    first_interval: Duration::from_secs(1),
+};
 
 /// Why an issuer's keys cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -78,11 +89,23 @@ struct Fetched {
     at: Instant,
 }
 
+/// Whether an issuer's keys are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysState {
+    /// They are.
+    Usable,
+    /// Nobody has needed them yet.
+    Unused,
+    /// They were fetched for in vain.
+    Missing,
+}
+
 /// The keys of one issuer of one organization.
 #[derive(Clone)]
 pub(super) struct KeyRing(Arc<Ring>);
 
 struct Ring {
+    ages: Ages,
     /// Where keys are fetched; nowhere where they are inline.
     source: Option<Arc<dyn KeySource>>,
     current: ArcSwapOption<Fetched>,
@@ -111,7 +134,12 @@ impl KeyRing {
 
     /// A ring whose keys are fetched from `source` when they are first needed.
     pub(super) fn of(source: Arc<dyn KeySource>) -> Self {
+        Self::aging(source, AGES)
+    }
+
+    fn aging(source: Arc<dyn KeySource>, ages: Ages) -> Self {
         Self(Arc::new(Ring {
+            ages,
             source: Some(source),
             current: ArcSwapOption::empty(),
             fetching: Arc::default(),
@@ -124,6 +152,7 @@ impl KeyRing {
             at: Instant::now(),
         };
         Ok(Self(Arc::new(Ring {
+            ages: AGES,
             source: None,
             current: ArcSwapOption::from_pointee(fetched),
             fetching: Arc::default(),
@@ -163,6 +192,19 @@ impl KeyRing {
         }
     }
 
+    /// Whether there are keys.
+    pub(super) fn state(&self) -> KeysState {
+        if self.0.usable().is_some() {
+            return KeysState::Usable;
+        }
+        // Whoever holds the lock fetches just now.
+        let last = self.0.fetching.try_lock();
+        match last {
+            Ok(last) if last.is_some() => KeysState::Missing,
+            _ => KeysState::Unused,
+        }
+    }
+
     /// Whether a key that verified a token is still in the ring.
     pub(super) fn holds(&self, id: Option<&str>, algorithm: Algorithm) -> bool {
         self.0
@@ -181,12 +223,12 @@ impl Ring {
     /// The keys at hand, unless they are too old to be believed.
     fn usable(&self) -> Option<Arc<Fetched>> {
         let current = self.current.load_full()?;
-        (self.is_inline() || current.at.elapsed() < MAX_AGE).then_some(current)
+        (self.is_inline() || current.at.elapsed() < self.ages.most).then_some(current)
     }
 
     /// Fetches keys that are getting old, while nobody waits for it.
     fn refresh_in_background(self: &Arc<Self>, seen: &Arc<Fetched>) {
-        if self.is_inline() || seen.at.elapsed() < REFRESH {
+        if self.is_inline() || seen.at.elapsed() < self.ages.refresh {
             return;
         }
         if let Ok(last) = self.fetching.clone().try_lock_owned()
@@ -219,8 +261,8 @@ impl Ring {
 
     fn is_too_soon(&self, last: &Option<Instant>) -> bool {
         let interval = match self.usable() {
-            Some(_) => INTERVAL,
-            None => FIRST_INTERVAL,
+            Some(_) => self.ages.interval,
+            None => self.ages.first_interval,
         };
         last.is_some_and(|last| last.elapsed() < interval)
     }

@@ -4,7 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::auth::test_keys::{authenticator, claims, ed25519, reason, tenant};
+use crate::auth::key_source::IssuerDocuments;
+use crate::auth::test_keys::{authenticator, claims, ed25519, loopback_client, reason, tenant};
 
 /// Serves key sets one after the other, the last one for ever, and counts the requests.
 async fn key_server(documents: Vec<String>) -> (String, Arc<std::sync::atomic::AtomicUsize>) {
@@ -153,4 +154,117 @@ async fn keys_that_could_not_be_had_at_first_are_had_within_seconds() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Ages that a test can wait for; what is not given is as in service.
+const HASTY: Ages = Ages {
+    interval: Duration::ZERO,
+    first_interval: Duration::ZERO,
+    ..AGES
+};
+
+/// A ring of the keys at a URL.
+fn ring(url: String, ages: Ages) -> KeyRing {
+    let source = IssuerDocuments {
+        issuer: String::new(),
+        jwks_uri: Some(url),
+        http: loopback_client(),
+    };
+    KeyRing::aging(Arc::new(source), ages)
+}
+
+fn key_set(ids: &[&str]) -> String {
+    let keys: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let mut public = ed25519().public;
+            public["kid"] = (*id).into();
+            public
+        })
+        .collect();
+    json!({ "keys": keys }).to_string()
+}
+
+/// Whether a ring has a key, and why not.
+async fn lookup(ring: &KeyRing, id: &str) -> Result<(), &'static str> {
+    let find = |keys: &KeySet| keys.find(Some(id), Algorithm::EdDSA).map(drop);
+    let found = ring.with_keys(Some(id), Algorithm::EdDSA, find).await;
+    found.map_err(|error| error.reason())
+}
+
+/// Waits until a background fetch has changed the answer.
+async fn becomes(ring: &KeyRing, id: &str, expected: Result<(), &'static str>) {
+    let started = Instant::now();
+    while lookup(ring, id).await != expected {
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{id} is not {expected:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_is_found_when_a_token_first_names_it_and_the_old_one_counts_as_long_as_it_is_published()
+ {
+    let documents = vec![
+        key_set(&["old"]),
+        key_set(&["old", "new"]),
+        key_set(&["new"]),
+    ];
+    let (url, served) = key_server(documents).await;
+    let ring = ring(url, HASTY);
+    assert_eq!(lookup(&ring, "old").await, Ok(()));
+    assert_eq!(lookup(&ring, "new").await, Ok(()));
+    assert_eq!(lookup(&ring, "old").await, Ok(()));
+    assert_eq!(served.load(std::sync::atomic::Ordering::SeqCst), 2);
+    assert_eq!(lookup(&ring, "unknown").await, Err("unknown_key"));
+    assert_eq!(
+        lookup(&ring, "old").await,
+        Err("unknown_key"),
+        "it was withdrawn"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_was_withdrawn_is_noticed_without_any_unknown_one() {
+    let (url, _) = key_server(vec![key_set(&["old", "new"]), key_set(&["new"])]).await;
+    let ages = Ages {
+        refresh: Duration::ZERO,
+        ..HASTY
+    };
+    let ring = ring(url, ages);
+    assert_eq!(lookup(&ring, "old").await, Ok(()));
+    becomes(&ring, "old", Err("unknown_key")).await;
+}
+
+#[tokio::test]
+async fn keys_at_hand_count_while_their_issuer_is_away() {
+    let (url, served) = key_server(vec![key_set(&["old"]), "the issuer is broken".into()]).await;
+    let ages = Ages {
+        refresh: Duration::ZERO,
+        ..HASTY
+    };
+    let ring = ring(url, ages);
+    assert_eq!(lookup(&ring, "old").await, Ok(()));
+    while served.load(std::sync::atomic::Ordering::SeqCst) < 3 {
+        assert_eq!(
+            lookup(&ring, "old").await,
+            Ok(()),
+            "an outage must not lock callers out"
+        );
+        assert_eq!(lookup(&ring, "unknown").await, Err("unknown_key"));
+    }
+}
+
+#[tokio::test]
+async fn keys_that_could_not_be_fetched_for_too_long_count_no_more() {
+    let (url, _) = key_server(vec![key_set(&["old"]), "the issuer is broken".into()]).await;
+    let ages = Ages {
+        most: Duration::from_millis(200),
+        ..HASTY
+    };
+    let ring = ring(url, ages);
+    assert_eq!(lookup(&ring, "old").await, Ok(()));
+    becomes(&ring, "old", Err("keys_unavailable")).await;
 }

@@ -28,5 +28,5 @@ pub use caller::Caller;
 pub use development::DevelopmentIssuer;
 pub use error::AuthError;
 pub use issuer::Issuer;
-pub use key_ring::KeysError;
+pub use key_ring::{KeysError, KeysState};
 pub use service_accounts::{ServiceAccount, ServiceAccounts};

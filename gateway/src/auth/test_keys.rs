@@ -139,12 +139,7 @@ pub(super) fn tenant(organization: &str, keys: IssuerKeys, suspended: bool) -> T
         },
         ..config(organization)
     };
-    let loopback = EgressConfig {
-        destination: EgressDestination::Cidr("127.0.0.0/8".parse().unwrap()),
-        ports: vec![],
-    };
-    let dialer = Dialer::new(vec!["127.0.0.0/8".parse().unwrap()]);
-    let http = HttpClient::new(&dialer, EgressPolicy::declared(&[loopback]), None).unwrap();
+    let http = loopback_client();
     Tenant {
         id: TenantId(config.tenant_id),
         issuers: vec![Arc::new(Issuer::compile(&issuer, &http).unwrap())],
@@ -152,6 +147,16 @@ pub(super) fn tenant(organization: &str, keys: IssuerKeys, suspended: bool) -> T
         prompts: Prompts::default(),
         servers: BTreeMap::new(),
     }
+}
+
+/// Fetches from this machine.
+pub(super) fn loopback_client() -> HttpClient {
+    let loopback = EgressConfig {
+        destination: EgressDestination::Cidr("127.0.0.0/8".parse().unwrap()),
+        ports: vec![],
+    };
+    let dialer = Dialer::new(vec!["127.0.0.0/8".parse().unwrap()]);
+    HttpClient::new(&dialer, EgressPolicy::declared(&[loopback]), None).unwrap()
 }
 
 pub(super) fn authenticator(tenants: Vec<Tenant>) -> Authenticator {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::act::finished;
 use super::denied::require;
 use super::idempotency::{CreateBody, replayed};
-use super::page::{List, PageQuery, Parameters};
+use super::page::{List, Owner, PageQuery, Parameters};
 use super::problem::ProblemDocument;
 use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::{Caller, NewApiKey};
@@ -67,23 +67,13 @@ pub(super) struct CreateApiKey {
     expires_at: Option<Timestamp>,
 }
 
-/// Whose keys are listed.
-#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Owner {
-    /// The caller's.
-    #[default]
-    Me,
-    /// Everybody's in the organization; needs the right `api-keys:administer`.
-    Anyone,
-}
-
 /// Which keys are wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ApiKeyQuery {
     /// Whose: `me` (the default), or `anyone`, which needs the right `api-keys:administer`.
     #[serde(default)]
+    #[param(inline)]
     owner: Owner,
     /// Most keys returned, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]
@@ -103,7 +93,7 @@ pub(super) struct ApiKeyQuery {
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-pub(super) async fn create(
+pub(super) async fn create_key(
     State(state): State<AppState>,
     caller: Caller,
     context: RequestContext,
@@ -159,7 +149,7 @@ pub(super) async fn create(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-pub(super) async fn list(
+pub(super) async fn list_keys(
     State(state): State<AppState>,
     caller: Caller,
     context: RequestContext,
@@ -198,7 +188,7 @@ pub(super) async fn list(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-pub(super) async fn revoke(
+pub(super) async fn revoke_key(
     State(state): State<AppState>,
     caller: Caller,
     RequestContext(context): RequestContext,

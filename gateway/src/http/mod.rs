@@ -167,6 +167,8 @@ mod api_keys_tests;
 #[cfg(test)]
 mod idempotency_tests;
 #[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
 mod session_tests;
 
 #[cfg(test)]

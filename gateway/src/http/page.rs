@@ -44,6 +44,17 @@ impl PageQuery {
     }
 }
 
+/// Whose items are wanted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Owner {
+    /// The caller's.
+    #[default]
+    Me,
+    /// Everybody's in the organization, which needs a right of its own.
+    Anyone,
+}
+
 /// A part of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -56,7 +56,7 @@ pub(super) struct PutMember {
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-pub(super) async fn list(
+pub(super) async fn list_members(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
@@ -83,7 +83,7 @@ pub(super) async fn list(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-pub(super) async fn put(
+pub(super) async fn put_member(
     State(state): State<AppState>,
     caller: Caller,
     RequestContext(context): RequestContext,
@@ -139,7 +139,7 @@ async fn share(
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
-pub(super) async fn remove(
+pub(super) async fn remove_member(
     State(state): State<AppState>,
     caller: Caller,
     RequestContext(context): RequestContext,

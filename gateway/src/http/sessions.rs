@@ -14,7 +14,7 @@ use super::act::finished;
 use super::body::JsonBody;
 use super::denied::require;
 use super::idempotency::{CreateBody, replayed};
-use super::page::{List, PageQuery, Parameters};
+use super::page::{List, Owner, PageQuery, Parameters};
 use super::problem::ProblemDocument;
 use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::Caller;
@@ -123,17 +123,6 @@ fn made(state: &AppState, caller: &Caller, session: Session) -> Response {
     (StatusCode::CREATED, location, Json(document)).into_response()
 }
 
-/// Whose sessions are listed.
-#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Owner {
-    /// Those that the caller owns or shares.
-    #[default]
-    Me,
-    /// Everybody's in the organization.
-    Anyone,
-}
-
 /// Which sessions are wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -141,6 +130,7 @@ pub(super) struct SessionQuery {
     /// Whose: `me` (the default, with those shared with the caller), or `anyone`,
     /// which needs the right `sessions:inspect`.
     #[serde(default)]
+    #[param(inline)]
     owner: Owner,
     /// Most sessions returned, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]

@@ -8,10 +8,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::admin::Readiness;
+use super::health::{self, Health, Sources};
 use super::listen::{bind, serve};
 use super::{Addresses, ServeError, admin, sweeper};
 use crate::audit::Recorder;
 use crate::auth::{Authenticator, DevelopmentIssuer, ServiceAccounts};
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::http::{AppState, Services, Streams, router};
 use crate::limits::Limiter;
@@ -39,6 +41,7 @@ pub struct Embedding {
 pub struct Gateway {
     config: Config,
     store: Arc<dyn Store>,
+    cache: Arc<dyn Cache>,
     limiter: Limiter,
     recorder: Recorder,
     tenants: Tenants,
@@ -56,7 +59,8 @@ impl Gateway {
     pub async fn assemble(config: Config, embedding: Embedding) -> Result<Self, ServeError> {
         install_crypto();
         let store = store::open(database_url(&config)?).await?;
-        let limiter = Limiter::new(cache::open(config.redis_url.as_ref())?);
+        let cache = cache::open(config.redis_url.as_ref())?;
+        let limiter = Limiter::new(cache.clone());
         let recorder = Recorder::start(store.clone()).await?;
         let metrics = Metrics::new();
         let tenants = Tenants::default();
@@ -73,6 +77,7 @@ impl Gateway {
         Ok(Self {
             config,
             store,
+            cache,
             limiter,
             recorder,
             tenants,
@@ -111,6 +116,8 @@ impl Gateway {
         };
         let (recorder, grace) = (self.recorder.clone(), self.config.shutdown_grace);
         let readiness = self.readiness(shutdown.clone());
+        let health = self.health();
+        let watching = tokio::spawn(health.clone().watch(shutdown.clone()));
         let sweeping = tokio::spawn(sweeper::run(self.store.clone(), shutdown.clone()));
         let state = self.into_state(addresses);
         let streams = state.streams.clone();
@@ -120,7 +127,12 @@ impl Gateway {
         // The platform may ask for as long as requests are finished.
         let finished = CancellationToken::new();
         let stop_admin = finished.clone().drop_guard();
-        let operations = tokio::spawn(serve(admin, admin::router(readiness), finished, grace));
+        let operations = tokio::spawn(serve(
+            admin,
+            admin::router(readiness).merge(health::router(health)),
+            finished,
+            grace,
+        ));
         let stopping = shutdown.clone();
         tokio::spawn(async move {
             stopping.cancelled().await;
@@ -129,9 +141,19 @@ impl Gateway {
         let served = serve(public, router, shutdown, grace).await;
         recorder.close().await;
         sweeping.abort();
+        watching.abort();
         drop(stop_admin);
         let operated = operations.await.unwrap_or(Ok(()));
         served.and(operated).map_err(ServeError::Failed)
+    }
+
+    fn health(&self) -> Health {
+        Health::new(Sources {
+            store: self.store.clone(),
+            cache: self.cache.clone(),
+            tenants: self.tenants.clone(),
+            synced: self.synced.subscribe(),
+        })
     }
 
     fn readiness(&self, stopping: CancellationToken) -> Readiness {

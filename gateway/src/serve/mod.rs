@@ -2,12 +2,14 @@
 //!
 //! - `assembly`: configuration → services.
 //! - `admin`: what the platform asks: `/live`, `/ready`, `/metrics`.
+//! - `health`: what the gateway depends on, and since when it is as it is.
 //! - `listen`: one listener until shutdown.
 //! - `sweeper`: removes what has ended.
 //! - [`on_kubernetes`]: the program `agentapi-gateway serve`.
 
 mod admin;
 mod assembly;
+mod health;
 mod listen;
 mod on_kubernetes;
 mod sweeper;

@@ -237,6 +237,72 @@ async fn readiness_says_what_is_missing() {
     assert_eq!(failed[0]["name"], "tenants", "{checks}");
 }
 
+/// Name and status of each check of `/health`, and the whole answer's.
+async fn health(gateway: &Running) -> (StatusCode, String, Vec<(String, String)>) {
+    let answer = gateway.admin("/health").await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let report = answer.json();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let checks = checks
+        .map(|check| {
+            assert!(check["latencyMilliseconds"].is_number(), "{check}");
+            let since: Result<jiff::Timestamp, _> = text(&check["since"]).parse();
+            assert!(since.is_ok(), "{check}");
+            (text(&check["name"]), text(&check["status"]))
+        })
+        .collect();
+    (answer.status, text(&report["status"]), checks)
+}
+
+#[tokio::test]
+async fn health_names_what_the_gateway_depends_on() {
+    let gateway = running().await;
+    let (status, overall, checks) = health(&gateway).await;
+    assert_eq!(
+        (status, overall.as_str()),
+        (StatusCode::OK, "ok"),
+        "{checks:?}"
+    );
+    let names: Vec<_> = checks.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["database", "cache", "tenantConfiguration", "keyRing"]
+    );
+}
+
+#[tokio::test]
+async fn health_is_down_while_organizations_are_missing_and_says_since_when() {
+    let gateway = running().await;
+    let since = async || {
+        let report = gateway.admin("/health").await.json();
+        report["checks"][2]["since"].as_str().unwrap().to_owned()
+    };
+    let (before, again) = (since().await, since().await);
+    assert_eq!(before, again, "nothing has changed");
+    gateway.synced.send_replace(false);
+    let (status, overall, checks) = health(&gateway).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((overall.as_str(), checks[2].1.as_str()), ("down", "down"));
+    assert!(since().await > before, "the change has no time of its own");
+}
+
+#[tokio::test]
+async fn health_is_degraded_without_the_cache_and_requests_go_on() {
+    let gateway = running_with(&[("AGENTAPI_REDIS_URL", "redis://127.0.0.1:1")]).await;
+    let (status, overall, checks) = health(&gateway).await;
+    assert_eq!(
+        (status, overall.as_str()),
+        (StatusCode::OK, "degraded"),
+        "{checks:?}"
+    );
+    assert_eq!(checks[1], ("cache".to_owned(), "degraded".to_owned()));
+    let alice = gateway.token("acme", "alice", &[]);
+    assert_eq!(
+        gateway.get("/v1/sessions", &alice).await.status,
+        StatusCode::OK
+    );
+}
+
 #[tokio::test]
 async fn metrics_name_routes_but_neither_organizations_nor_users() {
     let gateway = running().await;
