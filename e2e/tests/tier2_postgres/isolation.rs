@@ -33,7 +33,7 @@ async fn filled(database: &Arc<TestDatabase>) -> Result<PgConnection> {
     let store = store::open(&database.gateway_url()).await?;
     store_contract::an_mcp_session_reads_back_with_its_upstreams(store.clone()).await?;
     store_contract::an_api_key_is_made_once_under_its_idempotency_key(store.clone()).await?;
-    store_contract::a_shared_session_shows_each_member_their_role(store.clone()).await?;
+    store_contract::members_change_and_go(store.clone()).await?;
     store_contract::audit_records_read_back_as_they_were_sealed(store).await?;
     database.connect(database.gateway_url()).await
 }
