@@ -115,3 +115,20 @@ fn no_rule_escalates_impersonates_or_takes_everything() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn every_rule_says_why_it_is_there() -> Result<()> {
+    let text = fs::read_to_string(CHART).context(CHART)?;
+    let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+    let rules = lines.iter().enumerate();
+    let bare: Vec<_> = rules
+        .filter(|(_, line)| line.starts_with("- apiGroups:"))
+        .filter(|(index, _)| !lines[index - 1].starts_with('#'))
+        .map(|(index, _)| index + 1)
+        .collect();
+    assert!(
+        bare.is_empty(),
+        "rules without a reason: lines {bare:?} of {CHART}"
+    );
+    Ok(())
+}

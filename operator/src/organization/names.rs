@@ -47,3 +47,7 @@ pub(crate) fn organization_value<'a>(
 pub(super) fn name_of(organization: &Organization) -> &str {
     organization.metadata.name.as_deref().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;
