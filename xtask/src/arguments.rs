@@ -30,6 +30,11 @@ pub(crate) enum Task {
     },
     /// Install what the tests need and run them
     Test(TestOptions),
+    /// Measure release builds; a table, and JSON under bench/results
+    Bench {
+        #[command(subcommand)]
+        what: BenchTask,
+    },
     /// Everything that must hold before a merge: format, lints, dependency
     /// policy, generated files, documentation, tests
     Ci,
@@ -65,4 +70,36 @@ pub(crate) struct TestOptions {
     /// Run only the tests whose name contains this
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchTask {
+    /// The operator with many organizations, against a plain client that
+    /// writes the same
+    Operator(OperatorBench),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OperatorBench {
+    /// Organizations, each with two servers and one prompt policy
+    #[arg(long, default_value_t = 1000, value_parser = at_least_two)]
+    pub(crate) organizations: usize,
+    /// Organizations that are worked on at one time
+    #[arg(long, default_value_t = 16)]
+    pub(crate) concurrency: usize,
+    /// Servers that are created and deleted again
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) churn: usize,
+    /// Seconds in which the idle operator may write nothing
+    #[arg(long, default_value_t = 60)]
+    pub(crate) idle: u64,
+}
+
+/// A slope needs two numbers of organizations.
+fn at_least_two(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number >= 2 => Ok(number),
+        Ok(_) => Err("measure at least 2 organizations".to_owned()),
+        Err(error) => Err(format!("{error}")),
+    }
 }

@@ -79,6 +79,21 @@ pub(crate) fn build_programs(workspace: &Workspace) -> Result<PathBuf> {
     .context("the workspace builds no program `agentapi`")
 }
 
+/// Builds programs as they are released and returns the folder that holds them.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn build_released(workspace: &Workspace, programs: &[&str]) -> Result<PathBuf> {
+    let mut arguments = vec!["build", "--release"];
+    arguments.extend(programs.iter().flat_map(|program| ["--bin", program]));
+    build(workspace, &arguments)?
+        .iter()
+        .filter_map(|artifact| artifact.executable.as_deref())
+        .find_map(Path::parent)
+        .map(Path::to_path_buf)
+        .context("the build made no program")
+}
+
 /// Runs one of the workspace's programs and returns what it printed.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Set-up, tests, generated files, the local control plane and CI of AgentAPI.
 
 mod arguments;
+mod bench;
 mod cargo;
 mod ci;
 mod cluster;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Task::Cluster { action } => cluster::execute(&workspace, &action),
         Task::Generate { check } => generate::execute(&workspace, check),
         Task::Test(options) => test::execute(&workspace, &options),
+        Task::Bench { what } => bench::execute(&workspace, &what),
         Task::Ci => ci::execute(&workspace),
     };
     match outcome {

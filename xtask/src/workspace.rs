@@ -60,6 +60,11 @@ impl Workspace {
         self.local("test")
     }
 
+    /// The control plane of `cargo xtask bench`.
+    pub(crate) fn bench_state(&self) -> PathBuf {
+        self.local("bench")
+    }
+
     /// `path` as a person in the repository would type it.
     pub(crate) fn display<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()

@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 pub(crate) use control_plane::kubeconfig_path;
-pub(crate) use platform::Platform;
+pub(crate) use platform::{Platform, prepare, service_account_kubeconfig};
 pub(crate) use postgres::Postgres;
 pub(crate) use redis::Redis;
 

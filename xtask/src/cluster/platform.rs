@@ -54,15 +54,9 @@ impl Platform {
     /// # Errors
     /// The first step that fails.
     pub(crate) fn up(workspace: &Workspace, state: &mut State, programs: &Path) -> Result<Self> {
-        control_plane::up(workspace, state)?;
+        let kubectl = prepare(workspace, state)?;
         let postgres = Postgres::up(workspace, state)?;
         let redis = Redis::up(state)?;
-        HELM.ensure(workspace)?;
-        let kubectl = Kubectl::new(workspace, &state.path("kubeconfig"));
-        progress::step("custom resources", || {
-            apply_custom_resources(workspace, &kubectl)
-        })?;
-        progress::step("chart", || apply_chart(workspace, &kubectl))?;
         progress::step("database schema", || migrate(programs, &postgres))?;
         state.stop(|recorded| [OPERATOR, GATEWAY].contains(&recorded.name.as_str()))?;
         let bridge_key = state.signing_key("bridge-signing-key")?;
@@ -89,6 +83,22 @@ impl Platform {
             },
         })
     }
+}
+
+/// Starts a control plane and gives it the platform's definitions, rights and
+/// admission rules. Nothing of the platform runs on it.
+///
+/// # Errors
+/// The first step that fails.
+pub(crate) fn prepare(workspace: &Workspace, state: &mut State) -> Result<Kubectl> {
+    control_plane::up(workspace, state)?;
+    HELM.ensure(workspace)?;
+    let kubectl = Kubectl::new(workspace, &state.path("kubeconfig"));
+    progress::step("custom resources", || {
+        apply_custom_resources(workspace, &kubectl)
+    })?;
+    progress::step("chart", || apply_chart(workspace, &kubectl))?;
+    Ok(kubectl)
 }
 
 fn apply_custom_resources(workspace: &Workspace, kubectl: &Kubectl) -> Result<()> {
@@ -250,7 +260,10 @@ fn host_process(
 
 /// A kubeconfig that holds what the chart grants to `account`, and nothing
 /// more.
-fn service_account_kubeconfig(
+///
+/// # Errors
+/// When no token is granted or the file cannot be written.
+pub(crate) fn service_account_kubeconfig(
     state: &mut State,
     kubectl: &Kubectl,
     account: &str,
