@@ -93,7 +93,7 @@ async fn write_tenant(number: usize, engineer: &Client, operator: &Client) -> Re
 }
 
 /// The objects that the operator plans for an organization and its servers.
-fn planned(tenant: &Tenant) -> Vec<Value> {
+pub(super) fn planned(tenant: &Tenant) -> Vec<Value> {
     let inputs = Inputs {
         organizations: vec![tenant.organization.clone()],
         servers: tenant.servers.clone(),
@@ -148,7 +148,7 @@ fn statuses(tenant: &Tenant) -> Vec<Value> {
         let name = server.metadata.name.as_deref().unwrap_or_default();
         status("McpServer", name, member.clone())
     }));
-    statuses.push(status("PromptPolicy", "house", member));
+    statuses.push(status("PromptPolicy", scene::PROMPT, member));
     statuses
 }
 
@@ -168,7 +168,12 @@ async fn finalizer(client: &Client, tenant: &Tenant) -> Result<()> {
     Ok(())
 }
 
-async fn apply(client: &Client, manifest: &Value, subresource: Option<&str>) -> Result<()> {
+/// Applies a manifest, as the operator does.
+pub(super) async fn apply(
+    client: &Client,
+    manifest: &Value,
+    subresource: Option<&str>,
+) -> Result<()> {
     let text = |pointer: &str| {
         let found = manifest.pointer(pointer).and_then(Value::as_str);
         found.unwrap_or_default()

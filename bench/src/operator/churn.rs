@@ -9,12 +9,15 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
 
 use super::process::Operator;
-use super::{LEFT_BEHIND, scene, settled};
+use super::usage::Usage;
+use super::{LEFT_BEHIND, scene};
 use crate::arguments::OperatorOptions;
 use crate::report::{Bar, Report};
 
 const INTERVAL: Duration = Duration::from_millis(25);
 const LIMIT: Duration = Duration::from_secs(60);
+/// Longer than the 90 s that unused connections are kept for.
+const REST: Duration = Duration::from_secs(100);
 /// Part of the cycles after which memory is looked at first: allocators and
 /// caches have grown to their size by then.
 const WARM_UP: usize = 10;
@@ -28,11 +31,11 @@ pub(super) async fn measure(
 ) -> Result<()> {
     let warm_up = options.churn / WARM_UP;
     cycle(options, client, warm_up).await?;
-    let before = settled(operator).await?;
+    let before = rested(operator).await?;
     let started = Instant::now();
     cycle(options, client, options.churn - warm_up).await?;
     let seconds = started.elapsed().as_secs_f64();
-    let after = settled(operator).await?;
+    let after = rested(operator).await?;
     report.add("churn cycles", options.churn as f64, "", Bar::None);
     report.add(
         "churn cycles in a second",
@@ -53,6 +56,14 @@ pub(super) async fn measure(
         );
     }
     Ok(())
+}
+
+/// What the operator uses once it has had nothing to do for long enough to
+/// close the connections that it needed at most.
+async fn rested(operator: &Operator) -> Result<Usage> {
+    operator.quiet(0).await?;
+    tokio::time::sleep(REST).await;
+    Usage::of(operator.id()?)
 }
 
 async fn cycle(options: &OperatorOptions, client: &Client, cycles: usize) -> Result<()> {

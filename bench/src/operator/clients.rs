@@ -12,10 +12,24 @@ use super::scene::Tenant;
 
 /// A client with the rights of a kubeconfig.
 pub(super) async fn client(kubeconfig: &Path) -> Result<Client> {
+    Ok(Client::try_from(configuration(kubeconfig).await?)?)
+}
+
+/// A client that the admission policies let do everything.
+pub(super) async fn break_glass(kubeconfig: &Path) -> Result<Client> {
+    let mut config = configuration(kubeconfig).await?;
+    config.auth_info.impersonate = Some("bench".to_owned());
+    config.auth_info.impersonate_groups = Some(vec![
+        "system:masters".to_owned(),
+        "agentapi:break-glass".to_owned(),
+    ]);
+    Ok(Client::try_from(config)?)
+}
+
+async fn configuration(kubeconfig: &Path) -> Result<kube::Config> {
     let read = Kubeconfig::read_from(kubeconfig)
         .with_context(|| format!("{} cannot be used", kubeconfig.display()))?;
-    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
+    Ok(kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?)
 }
 
 /// Creates an organization as its platform engineer, and returns it with its UID.

@@ -21,7 +21,7 @@ use crate::report::{Bar, Report};
 /// Longest time until the operator has made all namespaces.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Finalizers of an organization without workloads: its own.
-const FINALIZERS: usize = 1;
+pub(super) const FINALIZERS: usize = 1;
 
 /// Creates organizations and notes what that took.
 pub(super) struct Fresh<'a> {
@@ -94,14 +94,15 @@ impl<'a> Fresh<'a> {
             .collect();
         let count = waiting.len();
         let (_watch, mut names) = namespaces(self.engineer);
-        let create = futures::stream::poll_fn(move |context| names.poll_recv(context))
-            .filter_map(|name| std::future::ready(waiting.get(&name).copied()))
-            .take(count)
-            .map(|number| async move {
-                create_members(self.engineer, &scene::tenant(number)?).await
-            })
-            .buffer_unordered(self.options.cluster.concurrency)
-            .try_for_each(|()| async { Ok(()) });
+        let create =
+            futures::stream::poll_fn(move |context| names.poll_recv(context))
+                .filter_map(|name| std::future::ready(waiting.get(&name).copied()))
+                .take(count)
+                .map(|number| async move {
+                    create_members(self.engineer, &scene::tenant(number)?).await
+                })
+                .buffer_unordered(self.options.cluster.concurrency)
+                .try_for_each(|()| async { Ok(()) });
         tokio::time::timeout(LIMIT, create)
             .await
             .context("the operator did not make every namespace: its log says why")?
@@ -118,7 +119,12 @@ impl<'a> Fresh<'a> {
         let ratio = baseline.seconds / self.seconds;
         report.add("organizations, from nothing", organizations, "", Bar::None);
         report.add("plain client", baseline.seconds, "s", Bar::None);
-        report.add("operator, until all are ready", self.seconds, "s", Bar::None);
+        report.add(
+            "operator, until all are ready",
+            self.seconds,
+            "s",
+            Bar::None,
+        );
         report.add(
             "operator's speed to the plain client's",
             ratio,
@@ -126,12 +132,20 @@ impl<'a> Fresh<'a> {
             Bar::AtLeast(SPEED),
         );
         for (name, seconds) in [
-            ("CPU of the API server, plain client", baseline.apiserver_cpu_seconds),
+            (
+                "CPU of the API server, plain client",
+                baseline.apiserver_cpu_seconds,
+            ),
             ("CPU of the API server, operator", self.apiserver_cpu),
             ("CPU of the operator", self.operator_cpu),
         ] {
             let milliseconds = seconds * 1000.0 / organizations;
-            report.add(&format!("{name}, for each organization"), milliseconds, "ms", Bar::None);
+            report.add(
+                &format!("{name}, for each organization"),
+                milliseconds,
+                "ms",
+                Bar::None,
+            );
         }
         let planned = baseline.objects + baseline.statuses + FINALIZERS;
         report.add(

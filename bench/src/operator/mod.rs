@@ -4,6 +4,7 @@ mod baseline;
 mod change;
 mod churn;
 mod clients;
+mod exact;
 mod fresh;
 mod process;
 mod ready;
@@ -76,13 +77,25 @@ pub(crate) async fn measure(options: &OperatorOptions) -> Result<()> {
     // 2. one change
     change::measure(&engineer, options.cluster.organizations, &mut report).await?;
 
-    // 3. idle
+    // 3. no write too many
+    exact::measure(
+        options,
+        &engineer,
+        &ready,
+        &operator,
+        &baseline,
+        &mut report,
+    )
+    .await?;
+
+    // 4. idle
+    operator.quiet(0).await?;
     let mark = Mark::now(&options.audit_log)?;
     tokio::time::sleep(Duration::from_secs(options.idle)).await;
     let name = format!("mutating calls in {} s of idleness", options.idle);
     none(&name, &mark.writes()?, &mut report);
 
-    // 4. restart
+    // 5. restart
     operator.stop().await?;
     let mark = Mark::now(&options.audit_log)?;
     let operator = Operator::start(options).await?;
@@ -91,7 +104,7 @@ pub(crate) async fn measure(options: &OperatorOptions) -> Result<()> {
         .await?;
     none("writes after a restart", &mark.writes()?, &mut report);
 
-    // 5. churn
+    // 6. churn
     churn::measure(options, &engineer, &operator, &mut report).await?;
     operator.stop().await?;
 
@@ -131,6 +144,11 @@ fn none(name: &str, writes: &BTreeMap<String, usize>, report: &mut Report) {
     let count: usize = writes.values().sum();
     report.add(name, count as f64, "", Bar::AtMost(0.0));
     for (write, count) in writes {
-        report.add(&format!("  of these: {write}"), *count as f64, "", Bar::None);
+        report.add(
+            &format!("  of these: {write}"),
+            *count as f64,
+            "",
+            Bar::None,
+        );
     }
 }

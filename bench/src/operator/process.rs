@@ -53,10 +53,7 @@ impl Operator {
         let started = Instant::now();
         while operator.metric("agentapi_operator_leading").await.ok() != Some(1.0) {
             if started.elapsed() > LIMIT {
-                bail!(
-                    "the operator does not lead: see {}",
-                    options.log.display()
-                );
+                bail!("the operator does not lead: see {}", options.log.display());
             }
             tokio::time::sleep(INTERVAL).await;
         }

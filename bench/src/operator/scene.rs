@@ -16,6 +16,11 @@ pub(super) struct Tenant {
 /// Resources that the operator reads, of each organization.
 pub(super) const INPUTS: usize = 4;
 
+/// Names of each organization's servers.
+pub(super) const SERVERS: [&str; 2] = ["one", "two"];
+/// Name of each organization's prompt policy.
+pub(super) const PROMPT: &str = "house";
+
 /// Name of an organization.
 pub(super) fn name(number: usize) -> String {
     format!("bench-{number:05}")
@@ -42,14 +47,14 @@ pub(super) fn tenant(number: usize) -> Result<Tenant> {
                 "deletionPolicy": "Delete",
             },
         }))?,
-        servers: ["one", "two"]
+        servers: SERVERS
             .into_iter()
             .map(|server| self::server(&namespace, server))
             .collect::<Result<_>>()?,
         prompt: parsed(json!({
             "apiVersion": "agentapi.dev/v1alpha1",
             "kind": "PromptPolicy",
-            "metadata": {"name": "house", "namespace": namespace},
+            "metadata": {"name": PROMPT, "namespace": namespace},
             "spec": {"template": "You work for {{ organization }}."},
         }))?,
         namespace,

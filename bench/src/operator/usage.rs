@@ -50,7 +50,11 @@ pub(super) fn cpu_seconds(pid: u32) -> Result<f64> {
         .rsplit_once(')')
         .map(|(_, rest)| rest.split_whitespace().collect())
         .unwrap_or_default();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<f64>().ok())
+    };
     let (user, system) = ticks(11).zip(ticks(12)).context("no CPU time in /proc")?;
     Ok((user + system) / TICKS_PER_SECOND)
 }

@@ -95,7 +95,7 @@ fn place_container(
         port: container.port,
         args: container.args.clone(),
         program: WorkloadProgram::Http { env: env.collect() },
-        replicas: server.spec.replicas,
+        replicas: replicas(server, surroundings),
         resources: server.spec.resources.clone().unwrap_or_default(),
     };
     Ok(in_cluster(server, surroundings, workload, &container.path))
@@ -147,10 +147,19 @@ fn place_stdio(
             command: stdio.command.clone(),
             env,
         },
-        replicas: server.spec.replicas,
+        replicas: replicas(server, surroundings),
         resources: server.spec.resources.clone().unwrap_or_default(),
     };
     Ok(in_cluster(server, surroundings, workload, BRIDGE_PATH))
+}
+
+/// Nothing runs for an organization that is suspended; what its servers keep stays.
+fn replicas(server: &McpServer, surroundings: &Surroundings<'_>) -> u32 {
+    if surroundings.organization.suspended {
+        0
+    } else {
+        server.spec.replicas
+    }
 }
 
 fn in_cluster(

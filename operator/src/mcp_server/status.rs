@@ -73,6 +73,10 @@ fn progress(member: &Member<ValidatedServer>, applied: &Applied) -> Progress {
             reason: error.reason(),
             message: error.to_string(),
         },
+        (Member::Valid(_), Ok(Some(replicas))) if replicas.wanted == 0 => Progress::Off {
+            reason: reasons::SUSPENDED,
+            message: "nothing runs while the organization is suspended".to_owned(),
+        },
         (
             Member::Valid(_),
             Ok(Some(Replicas {

@@ -82,6 +82,20 @@ fn a_workload_without_its_replicas_is_reconciling() {
 }
 
 #[test]
+fn a_workload_of_a_suspended_organization_is_off() {
+    let replicas = Replicas {
+        wanted: 0,
+        available: 0,
+        waiting_for: None,
+    };
+    let status = told(&valid_member(), Ok(Some(replicas)));
+    assert_eq!(
+        summary(&status),
+        expected("False", reasons::SUSPENDED, false, false)
+    );
+}
+
+#[test]
 fn a_disabled_server_is_neither_stalled_nor_reconciling() {
     let status = told(&Member::Withdrawn(disabled()), Ok(None));
     assert_eq!(

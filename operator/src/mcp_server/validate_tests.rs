@@ -401,3 +401,14 @@ fn a_stdio_server_cannot_set_what_configures_its_bridge() {
         ["spec.stdio.env[0].name"]
     );
 }
+
+#[test]
+fn nothing_runs_for_a_suspended_organization() {
+    let spec = "container: {image: 'registry.example.com/box:1', port: 8000}\nreplicas: 3";
+    let case = Case {
+        organization: "suspended: true",
+        ..Case::default()
+    };
+    let workload = case.accept(&server("box", spec)).workload;
+    assert_eq!(workload.map(|workload| workload.replicas), Some(0));
+}

@@ -13,7 +13,7 @@ use super::finalize::finalize;
 use super::names::{namespace_of, owner_of};
 use super::observe::observe;
 use super::stages::{Stage, stages};
-use super::status::status;
+use super::status::{deleting, status};
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
 use crate::object::{Kind, Object, Owner};
@@ -44,7 +44,7 @@ pub async fn reconcile(
         return pause(organization.as_ref(), &context).await;
     }
     if organization.is_deleting() {
-        return finalize(&organization, &context).await;
+        return delete(&organization, &context).await;
     }
     // 1. observe
     let observed = observe(&organization, &context).await?;
@@ -64,6 +64,20 @@ pub async fn reconcile(
         Err(error) if error.is_stalled() => Ok(Action::requeue(FOREIGN_PAUSE)),
         Err(error) => Err(error),
     }
+}
+
+/// Deletes what the organization has, and says what keeps that from being done.
+async fn delete(organization: &Organization, context: &Context) -> Result<Action, WriteError> {
+    let finalized = finalize(organization, context).await;
+    match &finalized {
+        // Another replica may write by now.
+        Ok(_) | Err(WriteError::NotLeading(_)) => {}
+        Err(error) => {
+            let status = deleting(organization, &error.to_string(), Timestamp::now());
+            context.writer.write_status(organization, &status).await?;
+        }
+    }
+    finalized
 }
 
 async fn apply(
