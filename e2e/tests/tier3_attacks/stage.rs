@@ -51,7 +51,7 @@ impl Stage {
     pub(super) async fn set() -> Result<Self> {
         let own = Organization::unborn()?;
         own.apply(&format!(
-            "{{admins: [{{kind: User, name: {}}}], viewers: [{{kind: User, name: {}}}], quota: {{requests.storage: 10Gi, requests.memory: 32Gi}}, containerDefaults: {{defaultRequest: {{cpu: 50m, memory: 64Mi}}, max: {{cpu: '1'}}}}}}",
+            "{{registries: [registry.example.com/], admins: [{{kind: User, name: {}}}], viewers: [{{kind: User, name: {}}}], quota: {{requests.storage: 10Gi, requests.memory: 32Gi}}, containerDefaults: {{defaultRequest: {{cpu: 50m, memory: 64Mi}}, max: {{cpu: '1'}}}}}}",
             user(Attacker::Admin, &own),
             user(Attacker::Viewer, &own),
         ))
