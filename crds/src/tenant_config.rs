@@ -267,8 +267,32 @@ pub struct ServerConfig {
     pub tools: ToolsConfig,
     /// Bounds on messages.
     pub limits: ServerLimits,
-    /// Seconds after which a call is given up.
+    /// Seconds of silence after which a call is given up.
     pub timeout_seconds: u64,
+    /// How idempotent work is tried again.
+    pub retries: RetriesConfig,
+    /// When the server is left alone for a while.
+    pub breaker: BreakerConfig,
+}
+
+/// How idempotent work is tried again; never after the first byte of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetriesConfig {
+    /// Attempts after the first.
+    pub attempts: u32,
+    /// First pause between attempts, in milliseconds; doubles with jitter.
+    pub backoff_milliseconds: u64,
+}
+
+/// When a server is left alone for a while, for each kind of operation by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakerConfig {
+    /// Failures in a row after which it is left alone.
+    pub failures: u32,
+    /// Seconds for which it is left alone.
+    pub open_seconds: u64,
 }
 
 /// Where a server is, and how it is spoken to.

@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::handlers::Exchange;
 use super::live::Live;
 use super::relay::Relay;
-use super::single::{action, operation, undelivered, withheld};
+use super::single::{action, undelivered, withheld};
 use super::{errors, lists, respond};
 use crate::domain::mcp::{
     Edit, Envelope, Kind, ListKind, client_answer, from_server, splice, split_name, split_uri,
 };
 use crate::http::{ErrorCode, Problem};
-use crate::upstream::{Call, Connection, Server, UpstreamError};
+use crate::upstream::{Call, Connection, Operation, Server, UpstreamError};
 
 /// A part of a message that names a thing of one server.
 struct Reference<'a> {
@@ -95,7 +95,7 @@ async fn request(
             id: id.get().to_owned(),
             progress_token: envelope.progress_token().map(str::to_owned),
         },
-        operation: operation(method),
+        operation: Operation::of(method),
         rewrite: Arc::new(move |text| from_server(text, &name)),
     };
     match action(method) {
@@ -191,7 +191,9 @@ async fn set_level(
     let set = servers.map(|server| async move {
         let connection = session.upstreams.with(server).await?;
         let call = own_call("logging/setLevel", params);
-        let replied = connection.call(call, &CancellationToken::new()).await?;
+        let replied = connection
+            .call(Operation::Read, call, &CancellationToken::new())
+            .await?;
         replied.response().await
     });
     for set in join_all(set).await {

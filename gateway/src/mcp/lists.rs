@@ -16,12 +16,14 @@ use super::handlers::Exchange;
 use super::live::Live;
 use crate::domain::mcp::{Failure, ListKind, ServerKind, ServerMessage, code, merge, rename_items};
 use crate::store::TenantId;
-use crate::upstream::{Connection, Server, UpstreamError};
+use crate::upstream::{Connection, Operation, Server, UpstreamError};
 
 /// How long a merged list may be old.
 const TIME_TO_LIVE: Duration = Duration::from_secs(5);
 /// Bytes of all cached lists together.
 const CAPACITY: u64 = 64 * 1024 * 1024;
+/// A list may wait for a session and for a page, each as long as a call may.
+const STEPS: u32 = 2;
 /// Most pages that one server is asked for.
 const MAX_PAGES: usize = 64;
 
@@ -121,11 +123,12 @@ async fn ask_all(
             return Err(ambiguous(server));
         }
         let started = Instant::now();
-        let found = timeout(server.patience(), ask(session, server, kind)).await;
-        let found = found.unwrap_or(Err(UpstreamError::Timeout(server.patience()).into()));
+        let limit = server.patience() * STEPS;
+        let found = timeout(limit, ask(session, server, kind)).await;
+        let found = found.unwrap_or(Err(UpstreamError::Timeout(limit).into()));
         let label = found.as_ref().err().map_or("success", Missing::code);
         let metrics = &exchange.state.metrics;
-        metrics.upstream("list", label, started.elapsed());
+        metrics.upstream(Operation::List.name(), label, started.elapsed());
         found.map_err(|missing| missing.failure(server))
     });
     let mut items = Vec::new();
@@ -184,7 +187,9 @@ async fn ask_page(
 ) -> Result<Option<Page>, Missing> {
     let server = connection.server();
     let call = own_call(kind.method(), params);
-    let called = connection.call(call, &CancellationToken::new()).await;
+    let called = connection
+        .call(Operation::List, call, &CancellationToken::new())
+        .await;
     let answer = match called {
         Ok(reply) => reply.response().await,
         Err(error) => Err(error),

@@ -60,6 +60,8 @@ mod federated_tests;
 #[cfg(test)]
 mod protocol_tests;
 #[cfg(test)]
+mod resilience_tests;
+#[cfg(test)]
 mod single_tests;
 #[cfg(test)]
 mod testing;

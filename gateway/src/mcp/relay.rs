@@ -23,7 +23,7 @@ use crate::audit::OpenAct;
 use crate::domain::audit::{Action, Outcome};
 use crate::domain::mcp::{RpcError, ServerKind, ServerMessage};
 use crate::http::{ErrorCode, Problem};
-use crate::upstream::{Call, Connection, Messages, Reply, UpstreamError};
+use crate::upstream::{Call, Connection, Messages, Operation, Reply, UpstreamError};
 
 /// Messages that may wait for the client to read them.
 const QUEUE: usize = 16;
@@ -39,7 +39,7 @@ pub(super) struct Relay {
     pub(super) session: Arc<Live>,
     pub(super) connection: Arc<Connection>,
     pub(super) call: Call,
-    pub(super) operation: &'static str,
+    pub(super) operation: Operation,
     pub(super) rewrite: Rewrite,
 }
 
@@ -79,7 +79,11 @@ impl Relay {
         let started = Instant::now();
         let id = self.call.id.clone();
         let call = self.call.clone();
-        match self.connection.call(call, &ticket.cancelled).await {
+        match self
+            .connection
+            .call(self.operation, call, &ticket.cancelled)
+            .await
+        {
             Ok(Reply::Stream(messages)) => {
                 let (sender, receiver) = mpsc::channel(QUEUE);
                 let pump = async move {
@@ -165,7 +169,7 @@ impl Relay {
     ) -> Result<(), Problem> {
         let label = reason.unwrap_or("success");
         let metrics = &self.exchange.state.metrics;
-        metrics.upstream(self.operation, label, started.elapsed());
+        metrics.upstream(self.operation.name(), label, started.elapsed());
         match act {
             Some(act) => Ok(act.finish(*outcome, *reason).await?),
             None => Ok(()),

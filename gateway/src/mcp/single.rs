@@ -12,10 +12,10 @@ use super::relay::{Relay, Rewrite, resource};
 use super::{errors, respond};
 use crate::domain::audit::{Action, Outcome};
 use crate::domain::mcp::{
-    Edit, Envelope, Kind, ListKind, ServerKind, ServerMessage, splice, without_withheld,
+    Edit, Envelope, Kind, ServerKind, ServerMessage, splice, without_withheld,
 };
 use crate::http::{ErrorCode, Problem};
-use crate::upstream::{Call, Server, UpstreamError};
+use crate::upstream::{Call, Operation, Server, UpstreamError};
 
 /// Serves one message of an established session.
 pub(super) async fn serve(
@@ -64,7 +64,7 @@ pub(super) async fn serve(
             id: id.get().to_owned(),
             progress_token: envelope.progress_token().map(str::to_owned),
         },
-        operation: operation(method),
+        operation: Operation::of(method),
         rewrite: rewrite(method, server),
     };
     match (action(method), name) {
@@ -106,16 +106,6 @@ pub(super) fn action(method: &str) -> Option<Action> {
         "prompts/get" => Action::PromptGet,
         _ => return None,
     })
-}
-
-/// What the metrics call a method.
-pub(super) fn operation(method: &str) -> &'static str {
-    match method {
-        "tools/call" => "call",
-        "resources/read" | "prompts/get" => "read",
-        _ if ListKind::of(method).is_some() => "list",
-        _ => "other",
-    }
 }
 
 /// A notification, or the answer to a request of the server.

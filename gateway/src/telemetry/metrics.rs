@@ -51,6 +51,11 @@ struct Operation {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AtServer {
+    operation: &'static str,
+}
+
 /// All metrics of a process. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -61,6 +66,9 @@ pub struct Metrics {
     limited: Counters<Class>,
     mcp_calls: Durations<Call>,
     upstream: Durations<Operation>,
+    retries: Counters<AtServer>,
+    breaker_openings: Counters<AtServer>,
+    breakers_open: Family<AtServer, Gauge>,
     sessions: Counters<Operation>,
     tenants: Gauge<u64, AtomicU64>,
     tenant_failures: Counter,
@@ -84,6 +92,9 @@ impl Metrics {
             limited: Family::default(),
             mcp_calls: Family::new_with_constructor(durations),
             upstream: Family::new_with_constructor(durations),
+            retries: Family::default(),
+            breaker_openings: Family::default(),
+            breakers_open: Family::default(),
             sessions: Family::default(),
             tenants: Gauge::default(),
             tenant_failures: Counter::default(),
@@ -127,6 +138,21 @@ impl Metrics {
             "Operations on MCP servers",
             seconds(),
             self.upstream.clone(),
+        );
+        registry.register(
+            "upstream_retries",
+            "Operations on MCP servers that were tried again",
+            self.retries.clone(),
+        );
+        registry.register(
+            "upstream_breaker_openings",
+            "Times that an MCP server was left alone after failures",
+            self.breaker_openings.clone(),
+        );
+        registry.register(
+            "upstream_breakers_open",
+            "MCP servers that are left alone now",
+            self.breakers_open.clone(),
         );
         registry.register(
             "session_operations",
@@ -183,6 +209,33 @@ impl Metrics {
         self.upstream
             .get_or_create(&Operation { operation, outcome })
             .observe(took.as_secs_f64());
+    }
+
+    /// An operation on an MCP server is tried again.
+    pub fn upstream_retry(&self, operation: &'static str) {
+        self.retries.get_or_create(&AtServer { operation }).inc();
+    }
+
+    /// An MCP server is left alone for a while.
+    pub fn breaker_opened(&self, operation: &'static str) {
+        self.breaker_reopened(operation);
+        self.breakers_open
+            .get_or_create(&AtServer { operation })
+            .inc();
+    }
+
+    /// An MCP server that was left alone still fails.
+    pub fn breaker_reopened(&self, operation: &'static str) {
+        self.breaker_openings
+            .get_or_create(&AtServer { operation })
+            .inc();
+    }
+
+    /// An MCP server that was left alone is asked again, or is gone.
+    pub fn breaker_closed(&self, operation: &'static str) {
+        self.breakers_open
+            .get_or_create(&AtServer { operation })
+            .dec();
     }
 
     /// An operation on an agent session (`create`, `update`, `delete`) ended.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use agentapi_crds::tenant_config::{
-    AuditConfig, AuditDurability, CredentialScope, IdentityConfig, MIN_READER, RateConfig,
-    RateLimitsConfig, RemoteTransport, SCHEMA_VERSION, SecretReference, ServerConfig, ServerLimits,
-    ServerTarget, SessionsConfig, TenantConfig, ToolsConfig,
+    AuditConfig, AuditDurability, BreakerConfig, CredentialScope, IdentityConfig, MIN_READER,
+    RateConfig, RateLimitsConfig, RemoteTransport, RetriesConfig, SCHEMA_VERSION, SecretReference,
+    ServerConfig, ServerLimits, ServerTarget, SessionsConfig, TenantConfig, ToolsConfig,
 };
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -72,6 +72,14 @@ pub(crate) fn server(name: &str) -> ServerConfig {
             result_bytes: 1 << 20,
         },
         timeout_seconds: 30,
+        retries: RetriesConfig {
+            attempts: 2,
+            backoff_milliseconds: 10,
+        },
+        breaker: BreakerConfig {
+            failures: 5,
+            open_seconds: 30,
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::FutureExt;
 use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::UpstreamError;
 use super::process::Process;
 use super::reply::{Call, Reply};
+use super::resilience::Operation;
 use super::server::{Server, Transport, headers};
 use super::streamable_http::SessionHeaders;
 use super::unanswered::Unanswered;
@@ -46,8 +48,10 @@ impl Connection {
         initialize: Call,
     ) -> Result<(Self, String), UpstreamError> {
         let started = Instant::now();
-        let opened = Self::handshake(server.clone(), initialize).await;
-        server.measure("connect", &opened, started);
+        let at = server.clone();
+        let handshake = move || Self::handshake(at.clone(), initialize.clone()).boxed();
+        let opened = server.perform(Operation::Connect, handshake).await;
+        server.measure(Operation::Connect, &opened, started);
         opened
     }
 
@@ -144,14 +148,20 @@ impl Connection {
     /// See [`UpstreamError`].
     pub async fn call(
         &self,
+        operation: Operation,
         call: Call,
         cancelled: &CancellationToken,
     ) -> Result<Reply, UpstreamError> {
         let mut unanswered = Unanswered::new(self, &call.id);
+        let connection = self.clone();
+        let request = move || {
+            let (connection, call) = (connection.clone(), call.clone());
+            async move { connection.request(call).await }.boxed()
+        };
         let replied = tokio::select! {
             biased;
             () = cancelled.cancelled() => Err(UpstreamError::Cancelled),
-            replied = self.request(call) => replied,
+            replied = self.server.perform(operation, request) => replied,
         };
         match replied {
             Ok(Reply::Message(text)) => {
@@ -201,8 +211,13 @@ impl Connection {
             return Ok(());
         }
         let started = Instant::now();
-        let ended = http.end(session).await;
-        self.server.measure("disconnect", &ended, started);
+        let (http, session) = (http.clone(), session.clone());
+        let end = move || {
+            let (http, session) = (http.clone(), session.clone());
+            async move { http.end(&session).await }.boxed()
+        };
+        let ended = self.server.perform(Operation::Disconnect, end).await;
+        self.server.measure(Operation::Disconnect, &ended, started);
         ended
     }
 }

@@ -29,6 +29,9 @@ pub enum UpstreamError {
     /// The client has cancelled the call, and was not to be answered any more.
     #[error("the client has cancelled the call; whether it took effect is not known")]
     Cancelled,
+    /// The server has failed so often that it is not asked for a while.
+    #[error("the server has failed too often in a row and is not asked for a while")]
+    LeftAlone,
     /// A message is larger than the server's `limits.resultBytes`.
     #[error("the server sent a message of more than {0} bytes")]
     TooLarge(usize),
@@ -86,6 +89,7 @@ impl UpstreamError {
             Self::Unreachable(_) => "upstream_unreachable",
             Self::Timeout(_) | Self::Overdue(_) => "upstream_timeout",
             Self::Cancelled => "cancelled",
+            Self::LeftAlone => "upstream_circuit_open",
             Self::TooLarge(_) => "upstream_message_too_large",
             Self::Status(_) => "upstream_status",
             Self::Unauthorized(_) => "upstream_unauthorized",
@@ -109,6 +113,7 @@ impl UpstreamError {
             Self::Unreachable(_)
             | Self::Timeout(_)
             | Self::Overdue(_)
+            | Self::LeftAlone
             | Self::Invalid(_)
             | Self::Interrupted
             | Self::SessionLost

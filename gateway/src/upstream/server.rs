@@ -8,10 +8,12 @@ use agentapi_crds::tenant_config::{
     CredentialScope, EgressConfig, ProcessValue, RemoteTransport, ServerConfig, ServerTarget,
 };
 use arc_swap::ArcSwapOption;
+use futures::future::BoxFuture;
 use http::Uri;
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tower::ServiceExt;
 use url::Url;
 
 use super::bridge_token::{BridgeSigner, audience};
@@ -23,6 +25,7 @@ use super::error::UpstreamError;
 use super::http_client::{HttpClient, TrustError};
 use super::process::{Launch, Process};
 use super::reply::Call;
+use super::resilience::{Attempt, Operation, Outcome, Stack, stack};
 use super::secrets::Secrets;
 use super::streamable_http::{BridgeAccess, SessionHeaders, StreamableHttp};
 use crate::domain::mcp::{FilterError, ToolFilter};
@@ -78,6 +81,7 @@ pub struct Server {
     transport: Transport,
     capabilities: ArcSwapOption<Value>,
     probed: OnceCell<()>,
+    stack: Stack,
     metrics: Metrics,
 }
 
@@ -112,14 +116,16 @@ impl Server {
         if config.credential_scope == CredentialScope::User {
             return Err(CompileError::NotSupported("credentialScope: User"));
         }
+        let metrics = environment.metrics.clone();
         Ok(Self {
+            stack: stack(patience(config), config.retries, config.breaker, &metrics),
             config: config.clone(),
             egress: environment.egress.clone(),
             filter: ToolFilter::compile(&config.tools)?,
             transport: transport(config, environment)?,
             capabilities: ArcSwapOption::empty(),
             probed: OnceCell::new(),
-            metrics: environment.metrics.clone(),
+            metrics,
         })
     }
 
@@ -166,10 +172,24 @@ impl Server {
         }
     }
 
+    /// Does something at the server: with retries where it is idempotent, unless
+    /// the server is left alone, and in time.
+    ///
+    /// # Errors
+    /// Those of the work, [`UpstreamError::LeftAlone`] and [`UpstreamError::Timeout`].
+    pub(super) async fn perform<T: Outcome>(
+        &self,
+        operation: Operation,
+        work: impl Fn() -> BoxFuture<'static, Result<T, UpstreamError>> + Send + Sync + 'static,
+    ) -> Result<T, UpstreamError> {
+        let attempt = Attempt::new(operation, self.patience(), work);
+        self.stack.clone().oneshot(attempt).await
+    }
+
     /// Counts an operation on the server that has ended.
     pub(super) fn measure<T>(
         &self,
-        operation: &'static str,
+        operation: Operation,
         outcome: &Result<T, UpstreamError>,
         started: Instant,
     ) {
@@ -177,7 +197,8 @@ impl Server {
             .as_ref()
             .err()
             .map_or("success", UpstreamError::code);
-        self.metrics.upstream(operation, outcome, started.elapsed());
+        self.metrics
+            .upstream(operation.name(), outcome, started.elapsed());
     }
 
     pub(super) fn learn(&self, capabilities: Value) {

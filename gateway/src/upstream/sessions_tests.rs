@@ -10,7 +10,7 @@ use super::*;
 use crate::store::{McpScope, McpSession};
 use crate::tenants::test_config::{NoSecrets, server as server_config};
 use crate::upstream::test_server::{Seen, TestServer, accepted, answer, json};
-use crate::upstream::{Dialer, Environment};
+use crate::upstream::{Dialer, Environment, Operation};
 
 const INITIALIZED: &str = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}}}"#;
 
@@ -135,7 +135,10 @@ async fn the_handshake_tells_the_server_what_the_client_can_do() {
 async fn later_messages_carry_the_session_and_the_servers_revision() {
     let upstream = running().await;
     let connection = sessions().await.with(&remote(&upstream)).await.unwrap();
-    connection.call(call("x"), &never()).await.unwrap();
+    connection
+        .call(Operation::Read, call("x"), &never())
+        .await
+        .unwrap();
     let headers = upstream.seen().pop().unwrap().headers;
     assert_eq!(headers["mcp-session-id"], "up-1");
     assert_eq!(headers["mcp-protocol-version"], "2025-06-18");
@@ -150,7 +153,10 @@ async fn another_replica_goes_on_with_the_session() {
     one.with(&server).await.unwrap();
     let other = Arc::new(UpstreamSessions::new(client, store));
     let connection = other.with(&server).await.unwrap();
-    connection.call(call("x"), &never()).await.unwrap();
+    connection
+        .call(Operation::Read, call("x"), &never())
+        .await
+        .unwrap();
     assert_eq!(
         upstream.count("initialize"),
         1,
@@ -168,7 +174,7 @@ async fn a_lost_session_fails_one_call_and_is_opened_again_by_the_next() {
     let (sessions, server) = (sessions().await, remote(&upstream));
     let connection = sessions.with(&server).await.unwrap();
     let error = connection
-        .call(call("forget"), &never())
+        .call(Operation::Read, call("forget"), &never())
         .await
         .expect_err("lost");
     assert!(matches!(error, UpstreamError::SessionLost), "{error:?}");

@@ -6,6 +6,7 @@ mod image;
 mod place;
 mod plan;
 mod reconcile;
+mod resilience;
 mod status;
 mod supported;
 mod validate;

@@ -3,7 +3,7 @@
 
 use agentapi_crds::McpServerSpec;
 use agentapi_crds::mcp_server::{
-    Breaker, CredentialScope, PinMode, PolicyMode, RemoteTransport, Retries, ServerLimits,
+    CredentialScope, PinMode, PolicyMode, RemoteTransport, ServerLimits,
 };
 
 use crate::problem::Problem;
@@ -36,14 +36,6 @@ pub(crate) fn check(spec: &McpServerSpec, placement: Placement) -> Vec<Problem> 
         (
             "spec.remote.transport",
             transport == Some(RemoteTransport::Sse),
-        ),
-        (
-            "spec.resilience.retries",
-            spec.resilience.retries != Retries::default(),
-        ),
-        (
-            "spec.resilience.breaker",
-            spec.resilience.breaker != Breaker::default(),
         ),
         (
             "spec.limits.concurrency",

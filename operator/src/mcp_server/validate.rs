@@ -2,11 +2,12 @@
 
 use agentapi_crds::conditions::reasons;
 use agentapi_crds::tenant_config::{self as document, CredentialHeader};
-use agentapi_crds::{McpServer, McpServerSpec, duration};
+use agentapi_crds::{McpServer, McpServerSpec};
 use globset::Glob;
 
 use super::credentials::{self, Destination};
 use super::place::{Refusal, place};
+use super::resilience;
 use super::supported;
 use super::validated::{Surroundings, ValidatedServer};
 use crate::problem::{Member, Problem};
@@ -21,7 +22,7 @@ pub fn validate(server: &McpServer, surroundings: &Surroundings<'_>) -> Member<V
     let mut problems = supported::check(spec, surroundings.settings.placement);
     check_prefix(server, surroundings.siblings, &mut problems);
     check_globs(spec, &mut problems);
-    let timeout = check_timeout(spec, &mut problems);
+    let resilience = resilience::check(&spec.resilience, &mut problems);
     let placed = match place(server, surroundings) {
         Ok(placed) => Some(placed),
         Err(Refusal::Invalid(problem)) => {
@@ -54,7 +55,9 @@ pub fn validate(server: &McpServer, surroundings: &Surroundings<'_>) -> Member<V
                 request_bytes: spec.limits.request_bytes,
                 result_bytes: spec.limits.result_bytes,
             },
-            timeout_seconds: timeout,
+            timeout_seconds: resilience.timeout_seconds,
+            retries: resilience.retries,
+            breaker: resilience.breaker,
         },
         name,
         workload: placed.workload,
@@ -133,26 +136,6 @@ fn check_globs(spec: &McpServerSpec, problems: &mut Vec<Problem>) {
 }
 
 /// The timeout in seconds. Durations below a second are refused by the schema's range.
-fn check_timeout(spec: &McpServerSpec, problems: &mut Vec<Problem>) -> u64 {
-    match duration::parse(&spec.resilience.timeout) {
-        Ok(timeout) if (1..=600).contains(&timeout.as_secs()) => timeout.as_secs(),
-        Ok(_) => {
-            problems.push(Problem::invalid(
-                "spec.resilience.timeout",
-                "must be from 1s to 10m",
-            ));
-            0
-        }
-        Err(error) => {
-            problems.push(Problem::invalid(
-                "spec.resilience.timeout",
-                error.to_string(),
-            ));
-            0
-        }
-    }
-}
-
 fn tool_prefix(server: &McpServer) -> &str {
     server
         .spec

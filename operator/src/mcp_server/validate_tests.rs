@@ -230,14 +230,6 @@ fn fields_that_are_not_supported_yet_are_each_named() {
         ),
         ("spec.tools.pin", "tools: {pin: Warn}"),
         ("spec.tools.mode", "tools: {mode: Shadow}"),
-        (
-            "spec.resilience.retries",
-            "resilience: {retries: {attempts: 3}}",
-        ),
-        (
-            "spec.resilience.breaker",
-            "resilience: {breaker: {failures: 9}}",
-        ),
         ("spec.limits.concurrency", "limits: {concurrency: 3}"),
     ];
     for (field, spec) in cases {
