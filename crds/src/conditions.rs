@@ -18,6 +18,10 @@ pub mod types {
     pub const EGRESS_ENFORCED: &str = "EgressEnforced";
     /// Whether this version acts on all fields that are set. Absent while it does.
     pub const SUPPORTED: &str = "Supported";
+    /// Every replica of the gateway serves the organization from the document written last.
+    pub const APPLIED: &str = "Applied";
+    /// The gateway could list what the server offers. `status.tools` is from the last time it could.
+    pub const TOOLS_DISCOVERED: &str = "ToolsDiscovered";
     /// Deletion waits for something that the message names.
     pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 }
@@ -52,6 +56,20 @@ pub mod reasons {
     pub const NOT_SUPPORTED: &str = "NotSupported";
     /// The organization's `TenantConfig` would not fit into a ConfigMap.
     pub const CONFIG_TOO_LARGE: &str = "ConfigTooLarge";
+    /// Every replica of the gateway serves the present revision.
+    pub const APPLIED: &str = "Applied";
+    /// Some replica of the gateway does not serve the present revision yet.
+    pub const PENDING: &str = "Pending";
+    /// The gateway cannot use the document, and goes on with the one before.
+    pub const REFUSED: &str = "Refused";
+    /// No replica of the gateway answers.
+    pub const GATEWAY_UNAVAILABLE: &str = "GatewayUnavailable";
+    /// Deletion waits until the gateway has let the organization go.
+    pub const GATEWAY_NOT_ACKNOWLEDGED: &str = "GatewayNotAcknowledged";
+    /// The gateway listed what the server offers.
+    pub const DISCOVERED: &str = "Discovered";
+    /// The gateway could not list what the server offers.
+    pub const DISCOVERY_FAILED: &str = "DiscoveryFailed";
     /// All declared egress is expressed by NetworkPolicies.
     pub const ENFORCED: &str = "Enforced";
     /// Some declared egress names hosts: only the gateway's own dialling is bound by it.

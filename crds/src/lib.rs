@@ -12,6 +12,7 @@ pub mod admission;
 pub mod conditions;
 pub mod definition;
 pub mod duration;
+pub mod internal_api;
 pub mod mcp_server;
 pub mod names;
 pub mod organization;

@@ -57,6 +57,9 @@ pub const TAKE_OVER_ANNOTATION: &str = "agentapi.dev/take-over";
 /// Annotation of an organization's namespace: comma-separated prefixes that the
 /// images of its pods must have. Admission reads it; without it all are allowed.
 pub const REGISTRIES_ANNOTATION: &str = "agentapi.dev/registries";
+/// Annotation of an `Organization`: while it is `true`, its deletion does not
+/// wait until the gateway has let it go.
+pub const SKIP_GATEWAY_ANNOTATION: &str = "agentapi.dev/skip-gateway";
 /// Annotation with the hash of what the operator last applied.
 pub const APPLIED_HASH_ANNOTATION: &str = "agentapi.dev/applied-hash";
 /// Finalizer of all three kinds.

@@ -12,6 +12,7 @@
 //! - [`peers`]: real MCP servers and a real identity provider.
 //! - [`postgres`]: a database of the test's own on a real PostgreSQL.
 //! - [`program`]: the platform's programs as child processes.
+//! - [`recorder`]: an MCP server that writes down how it was called.
 //! - [`store_contract`](mod@store_contract): what every store must do.
 //! - [`tcp_proxy`]: a connection that a test can cut.
 //! - [`transcript`]: what was answered, without what differs from run to run.
@@ -28,6 +29,7 @@ pub mod organization;
 pub mod peers;
 pub mod postgres;
 pub mod program;
+pub mod recorder;
 pub mod store_contract;
 pub mod tcp_proxy;
 pub mod transcript;

@@ -13,6 +13,7 @@
 //! - [`limits`]: how often a caller may call.
 //! - [`domain`]: pure rules: MCP messages and federation, prompts, access. Knows no axum, sqlx or redis.
 //! - [`mcp`]: the MCP endpoints, built from `domain` and `upstream`.
+//! - [`internal`]: what the operator asks, on the operations port.
 //! - [`bridge`]: the other program of this crate: Streamable HTTP in front of a stdio server.
 //! - [`tenants`]: `TenantConfig` documents compiled into what requests use.
 //! - [`store`], [`cache`], [`upstream`]: PostgreSQL or SQLite, Redis or memory, MCP servers and every other URL.
@@ -26,6 +27,7 @@ pub mod cache;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod internal;
 pub mod limits;
 pub mod mcp;
 pub mod serve;

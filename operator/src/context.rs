@@ -8,6 +8,7 @@ use agentapi_crds::Organization;
 use kube::ResourceExt;
 
 use crate::apply::Writer;
+use crate::gateway_api::Gateways;
 use crate::metrics::Metrics;
 use crate::organization::Documents;
 use crate::rank::is_earlier;
@@ -29,6 +30,8 @@ pub struct Context {
     pub secrets: SecretReader,
     /// The documents that organizations are served from.
     pub documents: Documents,
+    /// What the gateway serves.
+    pub gateways: Gateways,
     /// Metrics.
     pub metrics: Metrics,
     /// How often each resource failed in a row.

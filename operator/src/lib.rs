@@ -13,6 +13,7 @@ pub mod desired;
 mod events;
 #[cfg(test)]
 mod fixtures;
+mod gateway_api;
 mod health;
 pub mod inputs;
 mod leader;
@@ -31,6 +32,7 @@ pub mod settings;
 mod watch;
 
 pub use desired::{Desired, Finding, desired};
+pub use gateway_api::{GatewayAccess, Replica, Replicas};
 pub use inputs::{Inputs, SecretMetadata, Secrets};
 pub use object::{Kind, Object};
 pub use problem::Problem;

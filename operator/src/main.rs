@@ -1,10 +1,11 @@
 //! `agentapi-operator`: reads its configuration and runs the library.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use agentapi_crds::names;
-use agentapi_operator::{Placement, RunError, Settings, run};
+use agentapi_operator::{GatewayAccess, Placement, RunError, Settings, run};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,14 @@ struct Arguments {
     /// The gateway's public keys as a JSON Web Key Set, with which bridges check its tokens.
     #[arg(long, env = "AGENTAPI_BRIDGE_JWKS")]
     bridge_jwks: Option<String>,
+    /// File with a token of the operator's service account for the audience agentapi-internal.
+    /// Without it the gateway is not asked what it serves.
+    #[arg(long, env = "AGENTAPI_GATEWAY_TOKEN_FILE")]
+    gateway_token_file: Option<PathBuf>,
+    /// Operations ports (HOST:PORT) of a gateway outside of the cluster; otherwise the
+    /// endpoints of the Service agentapi-gateway-internal are asked.
+    #[arg(long, env = "AGENTAPI_GATEWAY_ADDRESSES", value_delimiter = ',')]
+    gateway_addresses: Vec<String>,
     /// Address of NodeLocal DNS, where the cluster has it.
     #[arg(long, env = "AGENTAPI_NODE_LOCAL_DNS")]
     node_local_dns: Option<IpAddr>,
@@ -52,7 +61,13 @@ async fn main() -> ExitCode {
 }
 
 async fn execute(arguments: Arguments) -> Result<(), RunError> {
+    let addresses = arguments.gateway_addresses;
+    let access = |token_file| GatewayAccess {
+        token_file,
+        addresses,
+    };
     let settings = Settings {
+        gateway_access: arguments.gateway_token_file.map(access),
         platform_namespace: arguments.platform_namespace,
         gateway_image: arguments.gateway_image,
         bridge_jwks: arguments.bridge_jwks,

@@ -15,6 +15,7 @@ use crate::apply::Writer;
 use crate::context::{Context, Failures};
 use crate::controller;
 use crate::events::Announcer;
+use crate::gateway_api::{Gateways, Wake};
 use crate::health::{self, Readiness};
 use crate::leader::Elector;
 use crate::metrics::{Census, Metrics};
@@ -108,6 +109,18 @@ async fn operate(
         _ = tasks.join_next() => return Err(WatchEnded.into()),
         () = shutdown.cancelled() => return Ok(()),
     }
+    let mut gateway_tasks = JoinSet::new();
+    let gateways = Gateways::start(
+        settings.gateway_access.as_ref(),
+        &client,
+        &settings.platform_namespace,
+        Wake {
+            caches: watches.caches.clone(),
+            organizations: watches.queues.organizations.queue.clone(),
+            servers: watches.queues.servers.queue.clone(),
+        },
+        &mut gateway_tasks,
+    );
     let context = Arc::new(Context {
         writer: Writer::new(
             client.clone(),
@@ -120,6 +133,7 @@ async fn operate(
         caches: watches.caches,
         owned: watches.owned,
         settings,
+        gateways,
         metrics,
         documents: Documents::default(),
         failures: Failures::default(),

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use agentapi_crds::names;
 
+use crate::gateway_api::GatewayAccess;
+
 /// Where MCP servers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -28,6 +30,8 @@ pub struct Settings {
     pub gateway_image: Option<String>,
     /// The gateway's public keys (RFC 7517), with which bridges check its tokens.
     pub bridge_jwks: Option<String>,
+    /// How the gateway is asked what it serves; without it nothing waits for the gateway.
+    pub gateway_access: Option<GatewayAccess>,
     /// Address of NodeLocal DNS, where the cluster has it.
     pub node_local_dns: Option<IpAddr>,
 }
@@ -42,6 +46,7 @@ impl Settings {
             gateway_port: 8080,
             gateway_image: None,
             bridge_jwks: None,
+            gateway_access: None,
             node_local_dns: None,
         }
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{ACME, AnyStore, GLOBEX, in_an_hour, session_of};
 
-fn mcp_session(scope: McpScope) -> McpSession {
+pub(super) fn mcp_session(scope: McpScope) -> McpSession {
     McpSession {
         id: Uuid::new_v4(),
         user: "alice".to_owned(),

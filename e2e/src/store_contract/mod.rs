@@ -6,6 +6,7 @@
 mod api_keys;
 mod audit;
 mod mcp_sessions;
+mod retirement;
 mod session_members;
 mod sessions;
 
@@ -19,6 +20,7 @@ use uuid::Uuid;
 pub use api_keys::*;
 pub use audit::*;
 pub use mcp_sessions::*;
+pub use retirement::*;
 pub use session_members::*;
 pub use sessions::*;
 
@@ -91,6 +93,7 @@ macro_rules! store_contract {
             an_upstream_of_a_session_that_has_ended_is_not_kept,
             an_upstream_is_put_into_no_other_tenants_session,
             ending_a_session_ends_the_mcp_sessions_in_it,
+            all_sessions_of_a_tenant_are_ended_at_once,
             audit_records_read_back_as_they_were_sealed,
             audit_records_of_another_tenant_are_not_seen,
             audit_records_are_listed_newest_first_in_pages,

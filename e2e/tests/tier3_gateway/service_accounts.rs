@@ -1,64 +1,10 @@
 //! Tokens of service accounts, as the API server itself gives them out.
 
-use agentapi_e2e::client::{Answer, Client};
-use agentapi_e2e::eventually::eventually;
 use agentapi_e2e::organization::Organization;
 use anyhow::{Result, ensure};
 use http::{Method, StatusCode};
 
-/// A token of a service account (TokenRequest API). Without audience it is for the API server.
-async fn token(
-    organization: &Organization,
-    namespace: &str,
-    account: &str,
-    audience: Option<&str>,
-) -> Result<String> {
-    let mut arguments = vec!["create", "token", account, "-n", namespace];
-    arguments.extend(
-        audience
-            .iter()
-            .flat_map(|audience| ["--audience", audience]),
-    );
-    let token = organization.cluster.kubectl(&arguments, "").await?;
-    Ok(token.trim().to_owned())
-}
-
-/// Makes a service account and returns a token of it for agents.
-async fn runner(organization: &Organization, name: &str) -> Result<String> {
-    let namespace = organization.namespace.as_str();
-    let arguments = ["create", "serviceaccount", name, "-n", namespace];
-    organization.cluster.kubectl(&arguments, "").await?;
-    token(organization, namespace, name, Some("agentapi")).await
-}
-
-async fn ask(
-    organization: &Organization,
-    method: Method,
-    path: &str,
-    token: &str,
-) -> Result<Answer> {
-    let authorization = format!("Bearer {token}");
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("content-type", "application/json"),
-    ];
-    let gateway = Client::new(&organization.cluster.gateway);
-    gateway.send(method, path, &headers, "{}").await
-}
-
-async fn becomes(organization: &Organization, token: &str, expected: StatusCode) -> Result<()> {
-    eventually(&format!("{expected} for the token"), async || {
-        let answer = ask(organization, Method::GET, "/v1/sessions", token).await?;
-        ensure!(
-            answer.status == expected,
-            "it is {} {:?}",
-            answer.status,
-            answer.body
-        );
-        Ok(())
-    })
-    .await
-}
+use super::caller::{ask, becomes, runner, token};
 
 #[tokio::test]
 async fn a_service_account_of_the_organizations_namespace_is_a_user_of_it() -> Result<()> {

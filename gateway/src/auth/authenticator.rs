@@ -12,6 +12,7 @@ use agentapi_crds::names::SERVICE_ACCOUNT_AUDIENCE;
 
 use super::api_key::is_api_key;
 use super::api_keys::ApiKeys;
+use super::bearer::{unverified_claims, unverified_header};
 use super::claims::{self, Claims};
 use super::service_accounts::{ServiceAccount, ServiceAccounts};
 use super::{AuthError, Caller, Issuer};
@@ -82,6 +83,7 @@ impl Authenticator {
             verified: Cache::builder()
                 .max_capacity(CAPACITY)
                 .time_to_live(REMEMBERED)
+                .support_invalidation_closures()
                 .build(),
         }
     }
@@ -118,6 +120,15 @@ impl Authenticator {
         self.api_keys.forget(tenant, id).await;
     }
 
+    /// Forgets all tokens of a tenant.
+    pub fn forget(&self, tenant: TenantId) {
+        let theirs =
+            move |_: &Arc<str>, verified: &Arc<Verified>| verified.caller.tenant_id() == tenant;
+        if let Err(error) = self.verified.invalidate_entries_if(theirs) {
+            tracing::error!(%error, "verified tokens cannot be forgotten");
+        }
+    }
+
     /// A verification that still holds: not expired, same configuration, same key.
     /// The whole token is compared, not only its hash.
     fn remembered(&self, token: &str) -> Option<Caller> {
@@ -132,14 +143,8 @@ impl Authenticator {
     }
 
     async fn verify(&self, token: &str) -> Result<Caller, AuthError> {
-        let malformed = |_| AuthError::Malformed("it is not a signed JWT");
-        let header = jsonwebtoken::decode_header(token).map_err(malformed)?;
-        // RFC 7515, 4.1.11: no extension is understood here.
-        if header.crit.is_some() {
-            return Err(AuthError::Malformed("its header names critical extensions"));
-        }
-        let claims: Claims =
-            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(malformed)?;
+        let header = unverified_header(token)?;
+        let claims = unverified_claims(token)?;
         let accepted = match self.by_api_server(token, &header, &claims).await? {
             Some(accepted) => accepted,
             None => self.by_issuer(token, &header, &claims).await?,

@@ -1,9 +1,12 @@
-//! The `Authorization` header.
+//! The `Authorization` header, and what a token says before it is verified.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use jsonwebtoken::Header;
+
 use super::AuthError;
+use super::claims::Claims;
 
 /// Longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -33,4 +36,23 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
         ));
     }
     Ok(token)
+}
+
+/// The header of a token, which says what it is to be verified with.
+pub(super) fn unverified_header(token: &str) -> Result<Header, AuthError> {
+    let header = jsonwebtoken::decode_header(token).map_err(no_token)?;
+    // RFC 7515, 4.1.11: no extension is understood here.
+    if header.crit.is_some() {
+        return Err(AuthError::Malformed("its header names critical extensions"));
+    }
+    Ok(header)
+}
+
+/// The claims of a token, which say nothing yet but whose keys it is to be verified with.
+pub(super) fn unverified_claims(token: &str) -> Result<Claims, AuthError> {
+    jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(no_token)
+}
+
+fn no_token(_: jsonwebtoken::errors::Error) -> AuthError {
+    AuthError::Malformed("it is not a signed JWT")
 }

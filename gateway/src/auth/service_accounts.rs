@@ -14,6 +14,7 @@ use moka::sync::Cache;
 use serde_json::Value;
 
 use super::api_server::{ApiServer, Review};
+use super::bearer::{unverified_claims, unverified_header};
 use super::claims::{self, Claims};
 use super::issuer::{LEEWAY, refusal};
 use super::key_ring::KeyRing;
@@ -83,6 +84,26 @@ impl ServiceAccounts {
         let issuer = self.api_server.issuer();
         let stated = claims.get("iss").and_then(Value::as_str);
         Ok(issuer.is_some_and(|issuer| stated == Some(issuer.as_str())))
+    }
+
+    /// The account that a token for `audience` is of, and its `exp`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// See [`AuthError`].
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        audience: &str,
+    ) -> Result<(ServiceAccount, u64), AuthError> {
+        let header = unverified_header(token)?;
+        let claims = unverified_claims(token)?;
+        match self.issued(&claims).await {
+            Ok(true) if claims::is_for(&claims, audience) => {
+                self.verify(token, &header, audience).await
+            }
+            Ok(_) => Err(AuthError::Untrusted),
+            Err(error) => Err(AuthError::Keys(error)),
+        }
     }
 
     /// Verifies a token for `audience`; returns its account and its `exp`, in seconds since 1970.

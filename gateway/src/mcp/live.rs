@@ -18,7 +18,7 @@ use crate::auth::Caller;
 use crate::domain::mcp::carried;
 use crate::http::Problem;
 use crate::store::{McpScope, McpSession, Store, StoreError, TenantId};
-use crate::upstream::{Client, UpstreamSessions};
+use crate::upstream::{Client, Connection, UpstreamSessions};
 
 /// How long a session is taken for live without asking the store.
 const FRESH: Duration = Duration::from_secs(5);
@@ -121,6 +121,18 @@ impl LiveSessions {
         self.sessions.invalidate(&(tenant, live.id)).await;
         live.calls.cancel_all();
         Ok(ended)
+    }
+
+    /// Forgets the sessions of a tenant; returns the upstream connections that they had open.
+    pub(super) async fn take_all(&self, tenant: TenantId) -> Vec<Arc<Connection>> {
+        let theirs = self.sessions.iter().filter(|(key, _)| key.0 == tenant);
+        let theirs: Vec<_> = theirs.collect();
+        let mut connections = Vec::new();
+        for (key, live) in theirs {
+            connections.extend(live.upstreams.open_now());
+            self.sessions.invalidate(&*key).await;
+        }
+        connections
     }
 
     async fn read(&self, caller: &Caller, key: Key) -> Result<Option<Arc<Live>>, Problem> {

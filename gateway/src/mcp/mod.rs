@@ -22,6 +22,7 @@ mod origin;
 mod relay;
 mod request;
 pub(crate) mod respond;
+mod retire;
 mod scope;
 mod single;
 

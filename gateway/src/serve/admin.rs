@@ -1,4 +1,5 @@
-//! What the platform asks, on a port of its own: alive, ready, how much.
+//! What the platform asks, on a port of its own: alive, ready, how much, and
+//! what the operator wants to know.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::internal::{self, Internal};
 use crate::store::Store;
 use crate::telemetry::{Metrics, chain};
 
@@ -51,13 +53,14 @@ impl Check {
     }
 }
 
-/// `/live`, `/ready` and `/metrics`.
-pub(super) fn router(readiness: Readiness) -> Router {
+/// `/live`, `/ready` and `/metrics`, and on a cluster the internal API.
+pub(super) fn router(readiness: Readiness, internal: Option<Internal>) -> Router {
     Router::new()
         .route("/live", get(async || "live\n"))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(readiness)
+        .merge(internal.map_or_else(Router::new, internal::router))
 }
 
 async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Report>) {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use futures::future::OptionFuture;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +18,12 @@ use crate::auth::{Authenticator, DevelopmentIssuer, ServiceAccounts};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::http::{AppState, Services, Streams, router};
+use crate::internal::{self, Internal, OperatorAccess};
 use crate::limits::Limiter;
 use crate::mcp::{Mcp, Origins};
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::tenants::{Environment, Installer, Tenants};
+use crate::tenants::{Environment, Installer, Removals, Tenant, Tenants};
 use crate::upstream::{BridgeSigner, Dialer, HostsFile, Secrets};
 use crate::{cache, store};
 
@@ -46,6 +49,9 @@ pub struct Gateway {
     recorder: Recorder,
     tenants: Tenants,
     installer: Installer,
+    removals: Removals,
+    /// What was taken out of service; taken by `run`.
+    removed: Option<UnboundedReceiver<Arc<Tenant>>>,
     service_accounts: Option<ServiceAccounts>,
     metrics: Metrics,
     synced: watch::Sender<bool>,
@@ -72,7 +78,13 @@ impl Gateway {
             bridges: bridges(&config)?,
             metrics: metrics.clone(),
         };
-        let installer = Installer::new(tenants.clone(), environment, metrics.clone());
+        let (removals, removed) = Removals::new();
+        let installer = Installer::new(
+            tenants.clone(),
+            environment,
+            removals.clone(),
+            metrics.clone(),
+        );
         let synced = watch::Sender::new(false);
         Ok(Self {
             config,
@@ -82,6 +94,8 @@ impl Gateway {
             recorder,
             tenants,
             installer,
+            removals,
+            removed: Some(removed),
             service_accounts: embedding.service_accounts,
             metrics,
             synced,
@@ -104,7 +118,7 @@ impl Gateway {
     /// # Errors
     /// See [`ServeError`].
     pub async fn run(
-        self,
+        mut self,
         shutdown: CancellationToken,
         ready: impl FnOnce(Addresses),
     ) -> Result<(), ServeError> {
@@ -119,9 +133,15 @@ impl Gateway {
         let health = self.health();
         let watching = tokio::spawn(health.clone().watch(shutdown.clone()));
         let sweeping = tokio::spawn(sweeper::run(self.store.clone(), shutdown.clone()));
+        let internal = self.internal(shutdown.clone());
+        let removals = self.removals.clone();
+        let removed = self.removed.take();
         let state = self.into_state(addresses);
+        let (authenticator, mcp) = (state.authenticator.clone(), state.mcp.clone());
         let streams = state.streams.clone();
         let router = router(state)?;
+        let closing = removed.map(|removed| internal::close(removed, removals, authenticator, mcp));
+        let closing = tokio::spawn(OptionFuture::from(closing));
         ready(addresses);
 
         // The platform may ask for as long as requests are finished.
@@ -129,7 +149,7 @@ impl Gateway {
         let stop_admin = finished.clone().drop_guard();
         let operations = tokio::spawn(serve(
             admin,
-            admin::router(readiness).merge(health::router(health)),
+            admin::router(readiness, internal).merge(health::router(health)),
             finished,
             grace,
         ));
@@ -139,6 +159,7 @@ impl Gateway {
             streams.close();
         });
         let served = serve(public, router, shutdown, grace).await;
+        closing.abort();
         recorder.close().await;
         sweeping.abort();
         watching.abort();
@@ -163,6 +184,21 @@ impl Gateway {
             metrics: self.metrics.clone(),
             stopping,
         }
+    }
+
+    /// What the operator asks; nothing where there is no cluster with one.
+    fn internal(&self, stopping: CancellationToken) -> Option<Internal> {
+        let accounts = self.service_accounts.clone()?;
+        Some(Internal::new(internal::Parts {
+            access: OperatorAccess::new(accounts, &self.config.platform_namespace),
+            tenants: self.tenants.clone(),
+            reports: self.installer.reports(),
+            removals: self.removals.clone(),
+            store: self.store.clone(),
+            metrics: self.metrics.clone(),
+            synced: self.synced.subscribe(),
+            stopping,
+        }))
     }
 
     pub(crate) fn into_state(self, addresses: Addresses) -> AppState {

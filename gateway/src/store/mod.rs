@@ -3,7 +3,7 @@
 //! Every function takes the tenant. A row of another tenant, or of another user
 //! where the function takes one, is reported exactly like a row that does not exist.
 //!
-//! - [`SessionStore`], [`McpSessionStore`], [`ApiKeyStore`], [`AuditStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
+//! - [`SessionStore`], [`McpSessionStore`], [`ApiKeyStore`], [`AuditStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
 //! - [`open`] gives the store of a URL, [`migrate`] brings a schema up to date.
 //! - `sql` holds the statements, which are the same for both databases;
 //!   `postgres` and `sqlite` hold what differs: connections, transactions, locks, batches.
@@ -15,6 +15,7 @@ mod idempotency;
 mod mcp_sessions;
 mod migrate;
 mod postgres;
+mod retirement;
 mod sessions;
 mod sql;
 mod sqlite;
@@ -30,6 +31,7 @@ pub use error::StoreError;
 pub use idempotency::{Created, IdempotencyKey};
 pub use mcp_sessions::{McpScope, McpSession, McpSessionStore, UpstreamState};
 pub use migrate::{MigrateError, MigrationReport, migrate};
+pub use retirement::RetirementStore;
 pub use sessions::{
     NewSession, Session, SessionEvent, SessionMember, SessionRole, SessionStore, Sweeper,
 };
@@ -40,11 +42,15 @@ pub struct TenantId(pub Uuid);
 
 /// The whole store: one trait for each subject.
 pub trait Store:
-    SessionStore + McpSessionStore + ApiKeyStore + AuditStore + Sweeper + Health
+    SessionStore + McpSessionStore + ApiKeyStore + AuditStore + RetirementStore + Sweeper + Health
 {
 }
 
-impl<T: SessionStore + McpSessionStore + ApiKeyStore + AuditStore + Sweeper + Health> Store for T {}
+impl<
+    T: SessionStore + McpSessionStore + ApiKeyStore + AuditStore + RetirementStore + Sweeper + Health,
+> Store for T
+{
+}
 
 /// Whether the database answers.
 #[async_trait::async_trait]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use agentapi_crds::tenant_config::{TenantConfig, TenantConfigError};
 
 use super::compile::{CompileError, Environment, compile};
-use super::{Tenant, Tenants};
+use super::{Removals, Reports, Tenant, Tenants};
 use crate::telemetry::Metrics;
 
 /// Why a document was not put into service. The organization's previous one still is.
@@ -34,18 +34,31 @@ pub enum InstallError {
 pub struct Installer {
     tenants: Tenants,
     environment: Arc<Environment>,
+    reports: Reports,
+    removals: Removals,
     metrics: Metrics,
 }
 
 impl Installer {
-    /// An installer into `tenants`.
-    pub fn new(tenants: Tenants, environment: Environment, metrics: Metrics) -> Self {
-        let environment = Arc::new(environment);
+    /// An installer into `tenants`. What it takes out of service goes to `removals`.
+    pub fn new(
+        tenants: Tenants,
+        environment: Environment,
+        removals: Removals,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             tenants,
-            environment,
+            environment: Arc::new(environment),
+            reports: Reports::default(),
+            removals,
             metrics,
         }
+    }
+
+    /// What was installed and what was refused.
+    pub fn reports(&self) -> Reports {
+        self.reports.clone()
     }
 
     /// Reads, compiles and swaps in a document. May take milliseconds.
@@ -69,17 +82,28 @@ impl Installer {
             servers = tenant.servers.len(),
             "organization is served"
         );
-        self.tenants.put(tenant);
+        let tenant = Arc::new(tenant);
+        let organization = &tenant.config.organization;
+        let before = self.tenants.get(organization);
+        let put = || self.tenants.put_shared(tenant.clone());
+        match before.filter(|before| before.id != tenant.id) {
+            // One of the same name was deleted, and this one made, while nobody looked.
+            Some(before) => self.removals.begin(before, put),
+            None => put(),
+        }
+        self.reports.served(&tenant);
         self.metrics.tenants(self.tenants.len());
         Ok(())
     }
 
     /// Takes an organization out of service.
     pub fn remove(&self, organization: &str) {
-        if self.tenants.get(organization).is_some() {
+        if let Some(before) = self.tenants.get(organization) {
             tracing::info!(organization, "organization is no longer served");
+            let take_out = || self.tenants.remove(organization);
+            self.removals.begin(before, take_out);
         }
-        self.tenants.remove(organization);
+        self.reports.removed(organization);
         self.metrics.tenants(self.tenants.len());
     }
 
@@ -109,6 +133,11 @@ impl Installer {
 
     fn counted<T>(&self, result: Result<T, InstallError>) -> Result<T, InstallError> {
         result.inspect_err(|_| self.count_refusal())
+    }
+
+    /// Reports why the newest document of an organization is not in service.
+    pub(super) fn report_refusal(&self, organization: &str, revision: Option<String>, why: &str) {
+        self.reports.refused(organization, revision, why);
     }
 
     /// Counts a document that was refused before it came here.

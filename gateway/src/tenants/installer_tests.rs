@@ -5,7 +5,12 @@ use crate::auth::DevelopmentIssuer;
 use crate::tenants::test_config::{config, environment, server};
 
 fn installer(development: Option<DevelopmentIssuer>) -> Installer {
-    Installer::new(Tenants::default(), environment(development), Metrics::new())
+    Installer::new(
+        Tenants::default(),
+        environment(development),
+        Removals::new().0,
+        Metrics::new(),
+    )
 }
 
 fn document(config: TenantConfig) -> String {

@@ -78,8 +78,12 @@ pub async fn follow(client: Client, installer: Installer, synced: watch::Sender<
 /// Puts one ConfigMap into service, or reports why not and keeps what is there.
 async fn apply(installer: &Installer, document: ConfigMap) {
     let name = document.name_any();
+    let (organization, revision) = (organization_of(&document), stated_revision(&document));
     if let Err(error) = install(installer, document).await {
         let error = chain(&error);
+        if let Some(organization) = organization {
+            installer.report_refusal(&organization, revision, &error);
+        }
         tracing::error!(
             config_map = name,
             error,
@@ -126,6 +130,17 @@ fn agreed(
         });
     }
     Ok(config)
+}
+
+/// The revision that a document states, whether or not the rest of it can be read.
+fn stated_revision(document: &ConfigMap) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        revision: String,
+    }
+    let text = document.data.as_ref()?.get(names::TENANT_CONFIG_KEY)?;
+    let head: Head = serde_json::from_str(text).ok()?;
+    Some(head.revision)
 }
 
 /// The organization that the name of a ConfigMap says.

@@ -3,6 +3,7 @@ use k8s_openapi::ByteString;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::tenants::Removals;
 use crate::tenants::test_config::config;
 
 fn document(name: &str, label: &str, config: TenantConfig) -> ConfigMap {
@@ -56,7 +57,12 @@ async fn every_refused_config_map_is_counted_once_and_changes_nothing() {
     let metrics = crate::telemetry::Metrics::new();
     let tenants = crate::tenants::Tenants::default();
     let environment = crate::tenants::test_config::environment(None);
-    let installer = Installer::new(tenants.clone(), environment, metrics.clone());
+    let installer = Installer::new(
+        tenants.clone(),
+        environment,
+        Removals::new().0,
+        metrics.clone(),
+    );
     apply(&installer, document("tenant-acme", "acme", config("acme"))).await;
     let served = tenants.get("acme").expect("the document is good");
 

@@ -4,6 +4,8 @@
 mod compile;
 mod installer;
 pub mod kubernetes;
+mod removals;
+mod reports;
 #[cfg(test)]
 pub(crate) mod test_config;
 
@@ -20,6 +22,8 @@ use crate::upstream::Server;
 
 pub use compile::{CompileError, Environment, compile};
 pub use installer::{InstallError, Installer};
+pub use removals::Removals;
+pub use reports::Reports;
 
 /// One organization, ready to serve requests.
 #[derive(Debug)]
@@ -76,6 +80,12 @@ impl Tenants {
         }
     }
 
+    /// Whether any organization has the tenant id.
+    pub fn serves(&self, tenant: TenantId) -> bool {
+        let current = self.current.load();
+        current.by_name.values().any(|found| found.id == tenant)
+    }
+
     /// How many organizations there are.
     pub fn len(&self) -> usize {
         self.current.load().by_name.len()
@@ -104,7 +114,10 @@ impl Tenants {
 
     /// Puts an organization in place of what was there under its name.
     pub fn put(&self, tenant: Tenant) {
-        let tenant = Arc::new(tenant);
+        self.put_shared(Arc::new(tenant));
+    }
+
+    fn put_shared(&self, tenant: Arc<Tenant>) {
         self.change(|by_name| {
             drop(by_name.insert(tenant.config.organization.clone(), tenant.clone()))
         });

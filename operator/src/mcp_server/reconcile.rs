@@ -11,6 +11,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use kube_runtime::controller::Action;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::plan::plan;
 use super::status::{Applied, Replicas, status};
@@ -20,6 +21,7 @@ use super::waiting::waiting_for;
 use crate::apply::{Own, WriteError};
 use crate::context::Context;
 use crate::desired::no_organization;
+use crate::gateway_api::{Outcome, Wanted};
 use crate::object::{Kind, Owner, ServerOwner};
 use crate::organization::{self, DEFAULT_DENY, conflicts, owner_of, without_organization};
 use crate::pause::{is_paused, pause};
@@ -53,18 +55,19 @@ pub async fn reconcile(
     // 1. observe, 2. validate
     let Some(organization) = organization.filter(|organization| !organization.is_deleting()) else {
         let stray = Member::Invalid(vec![no_organization(&namespace)]);
-        return finish(&server, &stray, Ok(None), &context).await;
+        return finish(&server, &stray, Ok(None), None, &context).await;
     };
     let member = judge(&server, &organization, &context).await?;
     let has_workload = member.valid().is_some_and(|valid| valid.workload.is_some());
     if !is_prepared(&organization, &namespace, has_workload, &context) {
         let waiting = Applied::Err(WriteError::NamespaceNotReady { namespace });
-        return finish(&server, &member, waiting, &context).await;
+        return finish(&server, &member, waiting, None, &context).await;
     }
     // 3. plan, 4. apply
     let applied = apply(&server, &member, &organization, &context).await;
     // 5. status
-    finish(&server, &member, applied, &context).await
+    let tools = tools(&server, &member, &applied, &organization, &context);
+    finish(&server, &member, applied, tools, &context).await
 }
 
 /// Whether the namespace is the organization's, and where something is to run
@@ -189,13 +192,47 @@ async fn pods(owner: &Owner, namespace: &str, context: &Context) -> Result<Vec<P
     Ok(listed.items)
 }
 
+/// What the server was found to offer. It is asked for once its entry is served
+/// and, where it is run in the cluster, runs.
+fn tools(
+    server: &McpServer,
+    member: &Member<ValidatedServer>,
+    applied: &Applied,
+    organization: &Organization,
+    context: &Context,
+) -> Option<Outcome> {
+    // The gateway asks no server of a suspended organization.
+    let valid = member.valid().filter(|_| !organization.spec.suspended)?;
+    let replicas = applied.as_ref().ok()?.as_ref();
+    if replicas.is_some_and(|replicas| replicas.available == 0) {
+        return None;
+    }
+    let config = serde_json::to_vec(&valid.config).ok()?;
+    let generation = server.metadata.generation;
+    let fingerprint = hex::encode(Sha256::digest(&config));
+    context.gateways.tools(Wanted {
+        namespace: server.namespace().unwrap_or_default(),
+        name: server.name_any(),
+        organization: organization.name_any(),
+        fingerprint: format!("{:?} {fingerprint}", server.uid()),
+        is_told: generation.is_some() && discovered_generation(server) == generation,
+    })
+}
+
+/// The generation that the status tells the tools of.
+fn discovered_generation(server: &McpServer) -> Option<i64> {
+    let status = server.status.as_ref()?;
+    find(&status.conditions, types::TOOLS_DISCOVERED)?.observed_generation
+}
+
 async fn finish(
     server: &McpServer,
     member: &Member<ValidatedServer>,
     applied: Applied,
+    tools: Option<Outcome>,
     context: &Context,
 ) -> Result<Action, WriteError> {
-    let status = status(server, member, &applied, Timestamp::now());
+    let status = status(server, member, &applied, tools.as_ref(), Timestamp::now());
     context.writer.write_status(server, &status).await?;
     match applied {
         Ok(Some(Replicas {

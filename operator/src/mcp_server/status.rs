@@ -1,13 +1,16 @@
 //! Step 5: the status, from what was found and what was applied.
 
-use agentapi_crds::conditions::reasons;
+use std::collections::BTreeMap;
+
+use agentapi_crds::conditions::{find, reasons, types};
 use agentapi_crds::tenant_config::ServerTarget;
 use agentapi_crds::{McpServer, McpServerStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::validated::ValidatedServer;
 use crate::apply::WriteError;
-use crate::conditions::{Progress, conditions};
+use crate::conditions::{Assertion, Progress, conditions};
+use crate::gateway_api::Outcome;
 use crate::problem::{Member, Problem, summary};
 
 /// What is known about the workload of a server after it was applied.
@@ -26,18 +29,34 @@ pub(super) fn status(
     server: &McpServer,
     member: &Member<ValidatedServer>,
     applied: &Applied,
+    tools: Option<&Outcome>,
     now: Timestamp,
 ) -> McpServerStatus {
     let previous = server.status.clone().unwrap_or_default();
-    let assertions = progress(member, applied).assertions();
+    let mut assertions = progress(member, applied).assertions();
+    assertions.extend(tools.map(discovered));
+    let mut conditions = conditions(
+        &previous.conditions,
+        assertions,
+        server.metadata.generation,
+        now,
+    );
+    let is_withdrawn = matches!(member, Member::Withdrawn(_));
+    if tools.is_none() && !is_withdrawn {
+        // Not known yet: what was found before stands, for the generation it was found for.
+        let before = find(&previous.conditions, types::TOOLS_DISCOVERED);
+        conditions.extend(before.cloned());
+    }
+    let (count, digests) = match tools {
+        _ if is_withdrawn => (None, BTreeMap::new()),
+        Some(Ok(found)) => (Some(found.count), found.digests.clone()),
+        Some(Err(_)) | None => (previous.tools, previous.digests),
+    };
     McpServerStatus {
         observed_generation: server.metadata.generation,
-        conditions: conditions(
-            &previous.conditions,
-            assertions,
-            server.metadata.generation,
-            now,
-        ),
+        conditions,
+        tools: count,
+        digests,
         server_type: server.spec.server_type(),
         auth: Some(server.spec.auth_type()),
         endpoint: match member {
@@ -45,7 +64,17 @@ pub(super) fn status(
             Member::Withdrawn(_) => None,
             Member::Invalid(_) => previous.endpoint,
         },
-        ..previous
+    }
+}
+
+fn discovered(tools: &Outcome) -> Assertion {
+    match tools {
+        Ok(_) => Assertion::is_true(
+            types::TOOLS_DISCOVERED,
+            reasons::DISCOVERED,
+            "the gateway has listed what the server offers",
+        ),
+        Err(why) => Assertion::is_false(types::TOOLS_DISCOVERED, reasons::DISCOVERY_FAILED, why),
     }
 }
 

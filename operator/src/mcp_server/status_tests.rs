@@ -1,10 +1,12 @@
-use agentapi_crds::McpServerStatus;
 use agentapi_crds::conditions::{find, reasons, types};
+use agentapi_crds::internal_api::DiscoveredTools;
+use agentapi_crds::{McpServer, McpServerStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Applied, Replicas, status};
 use crate::apply::WriteError;
 use crate::fixtures::{remote, secret, settings, valid};
+use crate::gateway_api::Outcome;
 use crate::inputs::Secrets;
 use crate::mcp_server::{Surroundings, ValidatedServer, disabled, validate};
 use crate::problem::{Member, Problem};
@@ -21,7 +23,13 @@ fn valid_member() -> Member<ValidatedServer> {
 }
 
 fn told(member: &Member<ValidatedServer>, applied: Applied) -> McpServerStatus {
-    status(&remote("clock"), member, &applied, Timestamp::UNIX_EPOCH)
+    status(
+        &remote("clock"),
+        member,
+        &applied,
+        None,
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 /// Status and reason of `Ready`, and which of the kstatus conditions are there.
@@ -134,6 +142,82 @@ fn tools_that_others_reported_stay() {
         tools: Some(4),
         ..McpServerStatus::default()
     });
-    let status = status(&server, &valid_member(), &Ok(None), Timestamp::UNIX_EPOCH);
+    let status = status(
+        &server,
+        &valid_member(),
+        &Ok(None),
+        None,
+        Timestamp::UNIX_EPOCH,
+    );
     assert_eq!(status.tools, Some(4));
+}
+
+/// The status where the gateway found this.
+fn found(before: &McpServer, tools: Option<Outcome>) -> McpServerStatus {
+    status(
+        before,
+        &valid_member(),
+        &Ok(None),
+        tools.as_ref(),
+        Timestamp::UNIX_EPOCH,
+    )
+}
+
+fn echo() -> Outcome {
+    Ok(DiscoveredTools {
+        count: 1,
+        digests: [("echo".to_owned(), "sha256:1".to_owned())].into(),
+    })
+}
+
+#[test]
+fn what_a_server_offers_is_told() {
+    let status = found(&remote("clock"), Some(echo()));
+    assert_eq!((status.tools, status.digests.len()), (Some(1), 1));
+    let condition = find(&status.conditions, types::TOOLS_DISCOVERED).expect("it is told");
+    assert_eq!(condition.status, "True");
+}
+
+#[test]
+fn a_server_that_does_not_answer_keeps_what_was_found_and_stays_ready() {
+    let mut server = remote("clock");
+    server.status = Some(found(&server, Some(echo())));
+    let status = found(&server, Some(Err("no connection".to_owned())));
+    assert_eq!(status.tools, Some(1));
+    let condition = find(&status.conditions, types::TOOLS_DISCOVERED).expect("it is told");
+    assert_eq!(
+        (condition.reason.as_str(), condition.message.as_str()),
+        (reasons::DISCOVERY_FAILED, "no connection")
+    );
+    assert_eq!(
+        summary(&status),
+        expected("True", reasons::RECONCILED, false, false)
+    );
+}
+
+#[test]
+fn until_the_gateway_has_asked_what_was_found_before_stands_as_it_was_written() {
+    let mut server = remote("clock");
+    server.metadata.generation = Some(1);
+    let before = found(&server, Some(echo()));
+    server.status = Some(before.clone());
+    server.metadata.generation = Some(2);
+    let status = found(&server, None);
+    assert_eq!(status.tools, Some(1));
+    assert_eq!(
+        find(&status.conditions, types::TOOLS_DISCOVERED),
+        find(&before.conditions, types::TOOLS_DISCOVERED),
+        "it is told of the generation it was found for"
+    );
+}
+
+#[test]
+fn a_disabled_server_offers_nothing() {
+    let mut server = remote("clock");
+    server.status = Some(found(&server, Some(echo())));
+    let disabled = Member::Withdrawn(disabled());
+    let now = Timestamp::UNIX_EPOCH;
+    let status = status(&server, &disabled, &Ok(None), None, now);
+    assert_eq!((status.tools, status.digests.len()), (None, 0));
+    assert!(find(&status.conditions, types::TOOLS_DISCOVERED).is_none());
 }

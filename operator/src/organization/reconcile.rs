@@ -54,7 +54,9 @@ pub async fn reconcile(
     let predecessor = observed.predecessor.as_ref();
     let applied = apply(&organization, &assessment, predecessor, &context).await;
     // 5. status
-    let status = status(&organization, &assessment, &applied, Timestamp::now());
+    let verdict = |revision: &str| context.gateways.applied(&organization.name_any(), revision);
+    let now = Timestamp::now();
+    let status = status(&organization, &assessment, &applied, verdict, now);
     context
         .writer
         .write_status(organization.as_ref(), &status)
@@ -73,7 +75,12 @@ async fn delete(organization: &Organization, context: &Context) -> Result<Action
         // Another replica may write by now.
         Ok(_) | Err(WriteError::NotLeading(_)) => {}
         Err(error) => {
-            let status = deleting(organization, &error.to_string(), Timestamp::now());
+            let status = deleting(
+                organization,
+                error.reason(),
+                &error.to_string(),
+                Timestamp::now(),
+            );
             context.writer.write_status(organization, &status).await?;
         }
     }

@@ -8,13 +8,16 @@ use super::assess::Assessment;
 use super::validate::ValidatedOrganization;
 use crate::apply::WriteError;
 use crate::conditions::{Assertion, Progress, conditions};
+use crate::gateway_api::{self, Verdict};
 use crate::problem::{Problem, summary};
 
 /// The status after objects were applied, or after applying them failed.
+/// `verdict` tells whether the gateway serves a revision, where it is asked.
 pub(super) fn status(
     organization: &Organization,
     assessment: &Assessment,
     applied: &Result<(), WriteError>,
+    verdict: impl FnOnce(&str) -> Option<Verdict>,
     now: Timestamp,
 ) -> OrganizationStatus {
     let mut assertions = progress(assessment, applied).assertions();
@@ -25,6 +28,13 @@ pub(super) fn status(
     let previous = organization.status.clone().unwrap_or_default();
     let served = assessment.document.as_ref().ok().and_then(Option::as_ref);
     let served = served.filter(|_| applied.is_ok());
+    if let Some(document) = served {
+        let revision = document.revision.as_str();
+        let before = organization.status.as_ref();
+        assertions.extend(
+            verdict(revision).map(|verdict| gateway_api::assertion(&verdict, revision, before)),
+        );
+    }
     OrganizationStatus {
         observed_generation: organization.metadata.generation,
         conditions: conditions(
@@ -54,6 +64,7 @@ pub(super) fn status(
 /// The status while deletion is under way, or blocked by what `waits_for` names.
 pub(super) fn deleting(
     organization: &Organization,
+    reason: &'static str,
     waits_for: &str,
     now: Timestamp,
 ) -> OrganizationStatus {
@@ -65,7 +76,7 @@ pub(super) fn deleting(
     let mut assertions = progress.assertions();
     assertions.push(Assertion::is_true(
         types::DELETION_BLOCKED,
-        reasons::DELETING,
+        reason,
         waits_for,
     ));
     OrganizationStatus {

@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::{deleting, status};
 use crate::apply::WriteError;
 use crate::fixtures::{organization, remote, server, settings};
+use crate::gateway_api::Verdict;
 use crate::inputs::Secrets;
 use crate::organization::{View, assess};
 
@@ -21,7 +22,13 @@ fn told(spec: &str, servers: &[McpServer], applied: Result<(), WriteError>) -> O
         live: None,
         settings: &settings(),
     });
-    status(&organization, &assessment, &applied, Timestamp::UNIX_EPOCH)
+    status(
+        &organization,
+        &assessment,
+        &applied,
+        |_| None,
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 /// Status and reason of a condition.
@@ -151,6 +158,7 @@ fn nothing_is_told_about_support_while_all_is_supported() {
 fn what_deletion_waits_for_is_told() {
     let status = deleting(
         &organization(""),
+        reasons::DELETING,
         "a pod of somebody",
         Timestamp::UNIX_EPOCH,
     );
@@ -158,4 +166,48 @@ fn what_deletion_waits_for_is_told() {
         condition(&status, types::DELETION_BLOCKED),
         expected("True", reasons::DELETING)
     );
+}
+
+/// The condition `Applied` after a good reconciliation, for what the gateway says.
+fn applied(verdict: Option<Verdict>) -> Option<(String, String)> {
+    let organization = organization("");
+    let view = View {
+        organization: &organization,
+        all: &[],
+        servers: &[],
+        prompts: &[],
+        secrets: &Secrets::default(),
+        unreachable: &Default::default(),
+        live: None,
+        settings: &settings(),
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    let status = status(&organization, &assess(&view), &Ok(()), |_| verdict, now);
+    let found = find(&status.conditions, types::APPLIED)?;
+    Some((found.status.clone(), found.reason.clone()))
+}
+
+#[test]
+fn what_the_gateway_says_of_the_revision_is_told() {
+    for (verdict, expected) in [
+        (Verdict::Everywhere, ("True", reasons::APPLIED)),
+        (Verdict::Pending, ("False", reasons::PENDING)),
+        (
+            Verdict::Refused("no".to_owned()),
+            ("False", reasons::REFUSED),
+        ),
+        (Verdict::Unknown, ("False", reasons::GATEWAY_UNAVAILABLE)),
+    ] {
+        let (status, reason) = expected;
+        assert_eq!(
+            applied(Some(verdict.clone())),
+            Some((status.to_owned(), reason.to_owned())),
+            "{verdict:?}"
+        );
+    }
+}
+
+#[test]
+fn where_the_gateway_is_not_asked_nothing_is_told_of_it() {
+    assert_eq!(applied(None), None);
 }

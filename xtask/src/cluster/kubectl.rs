@@ -84,11 +84,18 @@ impl Kubectl {
             .quiet()
     }
 
-    /// A token of a service account for the API server (TokenRequest).
+    /// A token of a service account (TokenRequest), for the API server where no audience is named.
     ///
     /// # Errors
     /// When the account does not exist.
-    pub(crate) fn token(&self, namespace: &str, account: &str, duration: &str) -> Result<String> {
+    pub(crate) fn token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audience: Option<&str>,
+        duration: &str,
+    ) -> Result<String> {
+        let audience = audience.map(|audience| format!("--audience={audience}"));
         let token = self
             .run()
             .args([
@@ -100,6 +107,7 @@ impl Kubectl {
                 "--duration",
                 duration,
             ])
+            .args(audience)
             .output()?;
         Ok(token.trim().to_owned())
     }

@@ -2,6 +2,8 @@
 //! operator and gateway.
 
 use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -181,10 +183,20 @@ fn start_operator(
     bridge_key_set: String,
 ) -> Result<String> {
     let admin = state.port_to_listen_on("operator-admin")?;
+    let gateway_admin = state.port_to_listen_on("gateway-admin")?;
     let environment = vec![
         (
             "KUBECONFIG",
             service_account_kubeconfig(state, kubectl, OPERATOR)?,
+        ),
+        // No Service leads to a program outside of the cluster.
+        (
+            "AGENTAPI_GATEWAY_ADDRESSES",
+            format!("127.0.0.1:{gateway_admin}"),
+        ),
+        (
+            "AGENTAPI_GATEWAY_TOKEN_FILE",
+            gateway_token_file(state, kubectl)?,
         ),
         ("AGENTAPI_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
         ("AGENTAPI_PLATFORM_NAMESPACE", NAMESPACE.to_owned()),
@@ -240,6 +252,29 @@ fn start_gateway(
     Ok((url, format!("http://127.0.0.1:{admin}")))
 }
 
+/// A file with the operator's token for the gateway's internal API, which
+/// kubelet would project into its pod.
+fn gateway_token_file(state: &State, kubectl: &Kubectl) -> Result<String> {
+    let token = kubectl.token(
+        NAMESPACE,
+        OPERATOR,
+        Some("agentapi-internal"),
+        TOKEN_LIFETIME,
+    )?;
+    let path = state.path("agentapi-operator.gateway-token");
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(token.as_bytes())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path.display().to_string())
+}
+
 fn host_process(
     state: &State,
     name: &'static str,
@@ -268,7 +303,7 @@ pub(crate) fn service_account_kubeconfig(
     kubectl: &Kubectl,
     account: &str,
 ) -> Result<String> {
-    let token = kubectl.token(NAMESPACE, account, TOKEN_LIFETIME)?;
+    let token = kubectl.token(NAMESPACE, account, None, TOKEN_LIFETIME)?;
     let path = state.path(&format!("{account}.kubeconfig"));
     let port = state.port("kube-apiserver")?;
     kubeconfig::write(

@@ -5,6 +5,7 @@
 //! known to this build or not, passes as it came.
 
 mod batch;
+mod digest;
 mod envelope;
 mod error;
 mod federation;
@@ -16,6 +17,7 @@ mod splice;
 mod strict;
 
 pub use batch::{BATCH_REVISION, batch_items};
+pub use digest::tool_digest;
 pub use envelope::{Envelope, Kind, Malformed};
 pub use error::{RpcError, code};
 pub use federation::{

@@ -8,6 +8,7 @@ mod audit;
 mod engine;
 mod idempotency;
 mod mcp_sessions;
+mod retirement;
 mod session_events;
 mod session_members;
 mod sessions;

@@ -1,0 +1,23 @@
+//! The statements that end a tenant's sessions and API keys.
+
+use async_trait::async_trait;
+
+use super::{Engine, SqlStore, Transaction};
+use crate::store::{RetirementStore, StoreError, TenantId};
+
+const END_MCP_SESSIONS: &str = "DELETE FROM mcp_sessions WHERE tenant_id = $1";
+const REVOKE_API_KEYS: &str = "DELETE FROM api_keys WHERE tenant_id = $1";
+const END_SESSIONS: &str = "DELETE FROM sessions WHERE tenant_id = $1";
+
+#[async_trait]
+impl<E: Engine> RetirementStore for SqlStore<E> {
+    async fn retire(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let mut transaction = self.engine.write(tenant).await?;
+        let values = [tenant.into()];
+        let ended = transaction.execute(END_MCP_SESSIONS, &values).await?
+            + transaction.execute(END_SESSIONS, &values).await?;
+        transaction.execute(REVOKE_API_KEYS, &values).await?;
+        transaction.commit().await?;
+        Ok(ended)
+    }
+}
