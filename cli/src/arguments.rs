@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{demo, dev, migrate, render, sample, token};
+use crate::{audit, demo, dev, migrate, render, sample, token};
 
 /// Run, try and inspect AgentAPI
 #[derive(Debug, Parser)]
@@ -27,6 +27,9 @@ enum Command {
     Render(render::Arguments),
     /// Bring the schema of a database up to date
     Migrate(migrate::Arguments),
+    /// Read an exported audit record, without any server
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Run a small MCP server to try things with
     #[command(subcommand)]
     Sample(sample::Sample),
@@ -58,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(arguments) => token::run(arguments),
         Command::Render(arguments) => render::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::Audit(audit) => audit::run(audit),
         Command::Sample(sample) => sample::run(sample).await,
     }
 }

@@ -1,4 +1,4 @@
-//! The key of the development issuer: made once for each user of this machine.
+//! The keys of the embedded mode: made once for each user of this machine.
 
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -6,12 +6,17 @@ use std::path::{Path, PathBuf};
 
 use agentapi_gateway::auth::DevelopmentIssuer;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::EncodingKey;
+use secrecy::SecretString;
 
 use crate::failure::Failure;
 
-/// Name of the key's file: an Ed25519 private key as PKCS#8 (RFC 8410).
+/// Name of the issuer's file: an Ed25519 private key as PKCS#8 (RFC 8410).
 const FILE: &str = "development-issuer.pk8";
+/// Name of the file of the key that signs the audit record.
+const AUDIT_FILE: &str = "development-audit.pk8";
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
@@ -28,40 +33,49 @@ impl DevelopmentKey {
     }
 
     fn in_folder(folder: &Path) -> Result<Self, Failure> {
-        let path = folder.join(FILE);
-        if !path.exists() {
-            create(folder, &path)?;
-        }
-        Self::read(&path)
+        let (document, public) = kept(folder, FILE)?;
+        Ok(Self {
+            public,
+            signing: EncodingKey::from_ed_der(&document),
+        })
     }
 
     /// What the gateway verifies tokens with.
     pub(crate) fn issuer(&self) -> DevelopmentIssuer {
         DevelopmentIssuer::new(&self.public)
     }
+}
 
-    fn read(path: &Path) -> Result<Self, Failure> {
-        let again = format!("rm {}, and the command again", path.display());
-        let failed = |what: &str| Failure::new(format!("{} {what}", path.display()), again.clone());
-        let unreadable = |error| failed("cannot be read").because(error);
-        if std::fs::metadata(path).map_err(unreadable)?.mode() & OTHERS != 0 {
-            return Err(failed(
-                "may be read by other users, so it is no secret any more",
-            ));
-        }
-        let document = std::fs::read(path).map_err(unreadable)?;
-        let no_key = || failed("is not an Ed25519 key");
-        let pair = Ed25519KeyPair::from_pkcs8(&document).map_err(|_| no_key())?;
-        let public = pair
-            .public_key()
-            .as_ref()
-            .try_into()
-            .map_err(|_| no_key())?;
-        Ok(Self {
-            public,
-            signing: EncodingKey::from_ed_der(&document),
-        })
+/// The key that signs this user's audit records, in PEM, made now if there is none.
+pub(crate) fn audit_signing_key() -> Result<SecretString, Failure> {
+    let (document, _) = kept(&state_folder()?, AUDIT_FILE)?;
+    let body = STANDARD.encode(document);
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n").into())
+}
+
+/// The key of a file as PKCS#8, and its public half.
+fn kept(folder: &Path, file: &str) -> Result<(Vec<u8>, [u8; 32]), Failure> {
+    let path = folder.join(file);
+    if !path.exists() {
+        create(folder, &path)?;
     }
+    let again = format!("rm {}, and the command again", path.display());
+    let failed = |what: &str| Failure::new(format!("{} {what}", path.display()), again.clone());
+    let unreadable = |error| failed("cannot be read").because(error);
+    if std::fs::metadata(&path).map_err(unreadable)?.mode() & OTHERS != 0 {
+        return Err(failed(
+            "may be read by other users, so it is no secret any more",
+        ));
+    }
+    let document = std::fs::read(&path).map_err(unreadable)?;
+    let no_key = || failed("is not an Ed25519 key");
+    let pair = Ed25519KeyPair::from_pkcs8(&document).map_err(|_| no_key())?;
+    let public = pair
+        .public_key()
+        .as_ref()
+        .try_into()
+        .map_err(|_| no_key())?;
+    Ok((document, public))
 }
 
 /// Makes the key so that no other process ever sees a part of it. If another

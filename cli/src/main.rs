@@ -1,6 +1,7 @@
 //! `agentapi`: the embedded mode, the demo, and tools around them.
 
 mod arguments;
+mod audit;
 mod demo;
 mod dev;
 mod development_key;

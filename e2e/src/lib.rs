@@ -15,6 +15,7 @@
 //! - [`recorder`]: an MCP server that writes down how it was called.
 //! - [`store_contract`](mod@store_contract): what every store must do.
 //! - [`tcp_proxy`]: a connection that a test can cut.
+//! - `bin/replica`: a replica's store and recorder under load, to be killed.
 //! - [`transcript`]: what was answered, without what differs from run to run.
 
 pub mod blackbox;

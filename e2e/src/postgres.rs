@@ -51,11 +51,7 @@ impl TestDatabase {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let database = Arc::new(Self::create().await?);
-        let outcome = tokio::spawn(test(database.clone())).await;
-        let removed = database.remove().await;
-        outcome.context("the test panicked")??;
-        removed
+        Self::with_copy_of("template1", test).await
     }
 
     /// Runs a test on the store of a new, migrated database, as the gateway's role.
@@ -72,7 +68,32 @@ impl TestDatabase {
         .await
     }
 
-    async fn create() -> Result<Self> {
+    /// Runs a test on a copy of another database, and removes it afterwards.
+    pub async fn with_copy_of<F>(template: &str, test: impl FnOnce(Arc<Self>) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let database = Arc::new(Self::create(template).await?);
+        let outcome = tokio::spawn(test(database.clone())).await;
+        let removed = database.remove().await;
+        outcome.context("the test panicked")??;
+        removed
+    }
+
+    /// Its name on the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A setting of every later session of the test's own login.
+    pub async fn set_for_login(&self, setting: &str, value: &str) -> Result<()> {
+        let mut server = PgConnection::connect(self.superuser.as_str()).await?;
+        let statement = format!("ALTER ROLE {} SET {setting} = '{value}'", self.name);
+        server.execute(AssertSqlSafe(statement)).await?;
+        Ok(())
+    }
+
+    async fn create(template: &str) -> Result<Self> {
         let superuser = Url::parse(&setting("AGENTAPI_TEST_POSTGRES_URL")?)?;
         let suffix = Uuid::new_v4().simple();
         let database = Self {
@@ -84,7 +105,7 @@ impl TestDatabase {
         let mut server = PgConnection::connect(database.superuser.as_str()).await?;
         server.execute(ROLES).await?;
         for statement in [
-            format!("CREATE DATABASE {name} OWNER agentapi_owner"),
+            format!("CREATE DATABASE {name} OWNER agentapi_owner TEMPLATE {template}"),
             format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"),
             format!(
                 "CREATE ROLE {name} LOGIN NOINHERIT PASSWORD '{password}' IN ROLE agentapi_gateway"

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 pub struct TcpProxy {
     address: SocketAddr,
     whole: watch::Sender<bool>,
+    moving: watch::Sender<bool>,
     lost: Lost,
 }
 
@@ -24,18 +25,25 @@ impl TcpProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (whole, state) = watch::channel(true);
+        let (moving, motion) = watch::channel(true);
         let lost = Lost::default();
         tokio::spawn({
             let lost = lost.clone();
             async move {
                 while let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(forward(client, target.clone(), state.clone(), lost.clone()));
+                    let line = Line {
+                        whole: state.clone(),
+                        moving: motion.clone(),
+                        lost: lost.clone(),
+                    };
+                    tokio::spawn(line.forward(client, target.clone()));
                 }
             }
         });
         Ok(Self {
             address,
             whole,
+            moving,
             lost,
         })
     }
@@ -50,9 +58,16 @@ impl TcpProxy {
         self.whole.send_replace(false);
     }
 
-    /// Lets new connections through again.
+    /// Keeps every byte back, as a server does that is stopped with SIGSTOP:
+    /// connections stay, and new ones are taken and not answered.
+    pub fn hold(&self) {
+        self.moving.send_replace(false);
+    }
+
+    /// Lets everything through again.
     pub fn heal(&self) {
         self.whole.send_replace(true);
+        self.moving.send_replace(true);
     }
 
     /// The next request with these bytes reaches the server and is answered;
@@ -62,47 +77,65 @@ impl TcpProxy {
     }
 }
 
-/// Forwards one connection; an end of either side is the end of both.
-async fn forward(client: TcpStream, target: String, mut state: watch::Receiver<bool>, lost: Lost) {
-    if !*state.borrow_and_update() {
-        return;
+/// What one connection is told.
+struct Line {
+    whole: watch::Receiver<bool>,
+    moving: watch::Receiver<bool>,
+    lost: Lost,
+}
+
+impl Line {
+    /// Forwards one connection; an end of either side is the end of both.
+    async fn forward(mut self, client: TcpStream, target: String) {
+        if !*self.whole.borrow_and_update() {
+            return;
+        }
+        if let Ok(server) = TcpStream::connect(target).await {
+            let mut whole = self.whole.clone();
+            tokio::select! {
+                _ = self.exchange(client, server) => {}
+                _ = whole.wait_for(|whole| !whole) => {}
+            }
+        }
     }
-    if let Ok(server) = TcpStream::connect(target).await {
-        tokio::select! {
-            _ = exchange(client, server, &lost) => {}
-            _ = state.wait_for(|whole| !whole) => {}
+
+    async fn exchange(
+        &mut self,
+        mut client: TcpStream,
+        mut server: TcpStream,
+    ) -> std::io::Result<()> {
+        let (mut request, mut reply) = ([0; 16 * 1024], [0; 16 * 1024]);
+        loop {
+            tokio::select! {
+                read = client.read(&mut request) => {
+                    let bytes = &request[..read?];
+                    if bytes.is_empty() {
+                        return Ok(());
+                    }
+                    held(&mut self.moving).await;
+                    server.write_all(bytes).await?;
+                    if is_lost(&self.lost, bytes) {
+                        server.readable().await?;
+                        return Ok(());
+                    }
+                }
+                read = server.read(&mut reply) => {
+                    let bytes = &reply[..read?];
+                    if bytes.is_empty() {
+                        return Ok(());
+                    }
+                    held(&mut self.moving).await;
+                    client.write_all(bytes).await?;
+                }
+            }
         }
     }
 }
 
-async fn exchange(
-    mut client: TcpStream,
-    mut server: TcpStream,
-    lost: &Lost,
-) -> std::io::Result<()> {
-    let (mut request, mut reply) = ([0; 16 * 1024], [0; 16 * 1024]);
-    loop {
-        tokio::select! {
-            read = client.read(&mut request) => {
-                let bytes = &request[..read?];
-                if bytes.is_empty() {
-                    return Ok(());
-                }
-                server.write_all(bytes).await?;
-                if is_lost(lost, bytes) {
-                    server.readable().await?;
-                    return Ok(());
-                }
-            }
-            read = server.read(&mut reply) => {
-                let bytes = &reply[..read?];
-                if bytes.is_empty() {
-                    return Ok(());
-                }
-                client.write_all(bytes).await?;
-            }
-        }
-    }
+/// Waits while everything is kept back.
+async fn held(moving: &mut watch::Receiver<bool>) {
+    // Fails when the proxy is gone, and then nobody holds anything.
+    let _ = moving.wait_for(|moving| *moving).await;
 }
 
 /// Whether these bytes are the request whose reply is to be lost; there is one such request.

@@ -38,7 +38,9 @@ impl Transcript {
                 r"|(?P<hash>\b[0-9a-f]{32}(?:[0-9a-f]{32})?\b)",
                 r"|(?P<loopback>127\.0\.0\.1:\d+)",
                 // An installation may have kept records of earlier runs.
-                r#"|(?P<count>"(?:sequence|records|writers)": )\d+"#,
+                r#"|(?P<count>"(?:sequence|records|writers|checkpoints)": )\d+"#,
+                // Whether there is a checkpoint yet is a question of time.
+                r#"|(?P<word>"anchor": )"[a-z]+""#,
             ))?,
             seen: HashMap::new(),
         })
@@ -76,6 +78,8 @@ impl Transcript {
                 "TIME".to_owned()
             } else if let Some(member) = found.name("count") {
                 format!("{}N", member.as_str())
+            } else if let Some(member) = found.name("word") {
+                format!("{}WORD", member.as_str())
             } else if found.name("loopback").is_some() {
                 "127.0.0.1:PORT".to_owned()
             } else {

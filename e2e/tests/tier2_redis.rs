@@ -9,6 +9,7 @@ use agentapi_e2e::eventually::eventually;
 use agentapi_e2e::program::setting;
 use agentapi_e2e::tcp_proxy::TcpProxy;
 use agentapi_gateway::cache::{Cache, RedisCache};
+use agentapi_gateway::domain::audit::Mark;
 use agentapi_gateway::limits::Limiter;
 use agentapi_gateway::store::TenantId;
 use anyhow::{Context, Result, ensure};
@@ -141,4 +142,44 @@ async fn limits_hold_locally_through_an_outage_and_across_replicas_after_it() ->
         Ok(())
     })
     .await
+}
+
+fn mark(number: u64) -> Mark {
+    Mark {
+        number,
+        hash: format!("{number:064x}"),
+    }
+}
+
+#[tokio::test]
+async fn an_anchor_is_raised_and_never_lowered() -> Result<()> {
+    let tenant = TenantId(Uuid::new_v4());
+    let anchors = agentapi_gateway::cache::anchors(Some(&server()?.to_string().into()))?;
+    assert_eq!(anchors.anchor(tenant).await?, None);
+    for number in [9, 10, 3] {
+        anchors.raise(tenant, &mark(number)).await?;
+    }
+    let another = agentapi_gateway::cache::anchors(Some(&server()?.to_string().into()))?;
+    assert_eq!(
+        another.anchor(tenant).await?,
+        Some(mark(10)),
+        "another replica reads it"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_anchor_that_cannot_be_read_is_an_error_and_not_absent() -> Result<()> {
+    let tenant = TenantId(Uuid::new_v4());
+    let (proxy, url) = proxied().await?;
+    let anchors = agentapi_gateway::cache::anchors(Some(&url.to_string().into()))?;
+    anchors.raise(tenant, &mark(1)).await?;
+    proxy.hold();
+    assert!(anchors.anchor(tenant).await.is_err());
+    proxy.heal();
+    let read = eventually("the anchor is read again", async || {
+        Ok(anchors.anchor(tenant).await?)
+    });
+    assert_eq!(read.await?, Some(mark(1)));
+    Ok(())
 }

@@ -47,12 +47,13 @@ async fn chains(client: &Client, organization: &str, expected: &[&str]) -> Resul
         return Err(Failure::new(what, SEE_LOG));
     }
     let verified = ask(client, "/v1/audit/verify").await?;
-    match verified["problems"].as_array().map(Vec::is_empty) {
-        Some(true) => Ok(format!("{} of {organization}", verified["records"])),
-        _ => {
+    let none = |problems: &str| verified[problems].as_array().is_some_and(Vec::is_empty);
+    match none("problems") && none("checkpointProblems") {
+        true => Ok(format!("{} of {organization}", verified["records"])),
+        false => {
             let what = format!(
-                "the record of {organization} does not verify: {}",
-                verified["problems"]
+                "the record of {organization} does not verify: {} {}",
+                verified["problems"], verified["checkpointProblems"]
             );
             Err(Failure::new(what, SEE_LOG))
         }

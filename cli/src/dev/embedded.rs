@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use agentapi_gateway::config::Config;
 use agentapi_gateway::serve::{Embedding, Gateway, ServeError};
+use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use super::installation::Installation;
 use super::reload::{Changes, follow};
 use super::secrets::ManifestSecrets;
 use super::{Arguments, HELP};
-use crate::development_key::DevelopmentKey;
+use crate::development_key::{DevelopmentKey, audit_signing_key};
 use crate::failure::Failure;
 use crate::manifests::Manifests;
 use crate::report;
@@ -50,7 +51,7 @@ impl Embedded {
             Manifests::load(folder).map_err(|error| report::manifests(folder, error))?;
         let changes = changes?;
         let data = Data::at(arguments.data.as_deref())?;
-        let config = configuration(arguments, &data)?;
+        let config = configuration(arguments, &data, &audit_signing_key()?)?;
 
         let secrets = ManifestSecrets::default();
         let embedding = Embedding {
@@ -119,13 +120,21 @@ impl Data {
 
 /// The gateway's configuration: its defaults and the arguments. The
 /// environment is not looked at: it configures servers in a cluster.
-fn configuration(arguments: &Arguments, data: &Data) -> Result<Config, Failure> {
+fn configuration(
+    arguments: &Arguments,
+    data: &Data,
+    audit_signing_key: &SecretString,
+) -> Result<Config, Failure> {
     let database = format!("sqlite:{}", data.path().join(DATABASE).display());
     let settings = [
         ("AGENTAPI_LISTEN", arguments.listen.to_string()),
         ("AGENTAPI_ADMIN_LISTEN", arguments.admin_listen.to_string()),
         ("AGENTAPI_DATABASE_URL", database),
         ("AGENTAPI_OUTBOUND_ALLOW", LOOPBACK.to_owned()),
+        (
+            "AGENTAPI_AUDIT_SIGNING_KEY",
+            audit_signing_key.expose_secret().to_owned(),
+        ),
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value));
     Config::read(settings).map_err(|error| {

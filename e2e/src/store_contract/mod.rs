@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_keeping;
 mod mcp_sessions;
 mod retirement;
 mod session_members;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 pub use api_keys::*;
 pub use audit::*;
+pub use audit_keeping::*;
 pub use mcp_sessions::*;
 pub use retirement::*;
 pub use session_members::*;
@@ -53,10 +55,17 @@ fn session_of(user: &str) -> NewSession {
 }
 
 /// Tests of a database: `$with` takes a test, gives it an empty store and cleans up after it.
+/// `each $run` is one function instead, which hands every test with its name to `$run`.
 #[macro_export]
 macro_rules! store_contract {
     ($with:path) => {
-        $crate::store_contract! { $with:
+        $crate::store_contract! { @names tests $with }
+    };
+    (each $run:path) => {
+        $crate::store_contract! { @names each $run }
+    };
+    (@names $what:ident $path:path) => {
+        $crate::store_contract! { @$what $path:
             a_session_reads_back_as_it_was_created,
             a_sessions_metadata_reads_back_byte_for_byte,
             a_session_is_another_users_and_another_tenants_no_business,
@@ -97,18 +106,37 @@ macro_rules! store_contract {
             audit_records_read_back_as_they_were_sealed,
             audit_records_of_another_tenant_are_not_seen,
             audit_records_are_listed_newest_first_in_pages,
-            audit_records_are_found_by_action_actor_and_time,
+            audit_records_are_found_by_each_filter,
             a_batch_is_written_whole_or_not_at_all,
             a_position_in_a_chain_is_taken_once,
             concurrent_acts_of_many_tenants_make_chains_that_verify,
+            a_checkpoint_states_the_heads_of_all_writers,
+            two_checkpoints_at_once_are_one,
+            a_dead_writer_is_closed_and_its_chain_stated_as_closed,
+            a_writer_taken_for_dead_cannot_write_any_more,
+            a_recorder_taken_for_dead_goes_on_with_a_new_chain,
+            a_tail_that_is_not_there_is_named,
+            an_expired_partition_is_removed_after_a_checkpoint,
+            a_partition_is_kept_until_its_time_is_over,
+            a_partition_is_kept_until_a_checkpoint_states_its_chains,
+            an_erased_actor_is_gone_and_the_chain_still_verifies,
+            an_erasure_stays_in_its_tenant,
+            an_export_verifies_without_the_store,
+            a_buffered_call_is_announced_before_it_is_acknowledged_early,
         }
     };
-    ($with:path: $($test:ident,)*) => {
+    (@tests $with:path: $($test:ident,)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $test() -> anyhow::Result<()> {
                 $with($crate::store_contract::$test).await
             }
         )*
+    };
+    (@each $run:path: $($test:ident,)*) => {
+        async fn each() -> anyhow::Result<()> {
+            $($run(stringify!($test), $crate::store_contract::$test).await?;)*
+            Ok(())
+        }
     };
 }

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use agentapi_crds::tenant_config::AuditDurability;
 use agentapi_e2e::eventually::eventually;
 use agentapi_e2e::postgres::TestDatabase;
-use agentapi_gateway::audit::{AuditError, Recorder, Verification, verify};
-use agentapi_gateway::domain::audit::{Action, Context as Caller, Outcome};
+use agentapi_e2e::tcp_proxy::TcpProxy;
+use agentapi_gateway::audit::{AuditError, Policy, Recorder, Verification, verify};
+use agentapi_gateway::domain::audit::{Action, Context as Caller, Outcome, VerifyingKeys};
 use agentapi_gateway::store::{self, Store, TenantId};
+use agentapi_gateway::telemetry::Metrics;
 use anyhow::Result;
 use sqlx::Executor;
 use uuid::Uuid;
@@ -18,18 +21,21 @@ const ACME: TenantId = TenantId(Uuid::from_u128(0xACE));
 const KILL_THE_GATEWAYS_CONNECTIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
      WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
-async fn record(recorder: &Recorder, resource: String) -> Result<(), AuditError> {
-    let caller = Arc::new(Caller {
+fn caller() -> Arc<Caller> {
+    Arc::new(Caller {
         organization: "acme".to_owned(),
         actor: "alice".to_owned(),
         request_id: "request-1".to_owned(),
         address: "192.0.2.7".to_owned(),
         user_agent: "curl/8".to_owned(),
-    });
+    })
+}
+
+async fn record(recorder: &Recorder, resource: String) -> Result<(), AuditError> {
     recorder
         .record(
             ACME,
-            &caller,
+            &caller(),
             Action::ToolCall,
             resource,
             Outcome::Success,
@@ -114,7 +120,8 @@ async fn acknowledged_records_survive_killed_connections_in_whole_chains() -> Re
             Vec::<&String>::new(),
             "acknowledged, but not in the record"
         );
-        assert_eq!(verify(&*store, ACME).await?.problems, vec![]);
+        let found = verify(&*store, ACME, &VerifyingKeys::default(), None).await?;
+        assert!(found.is_whole(), "{found:?}");
         Ok(())
     })
     .await
@@ -145,9 +152,10 @@ async fn a_commit_whose_answer_is_lost_starts_a_new_chain_instead_of_a_fork() ->
         let whole = Verification {
             writers: 2,
             records: 3,
-            problems: Vec::new(),
+            ..Verification::default()
         };
-        assert_eq!(verify(&*store, ACME).await?, whole);
+        let found = verify(&*store, ACME, &VerifyingKeys::default(), None).await?;
+        assert_eq!(found, whole);
         Ok(())
     })
     .await
@@ -157,4 +165,89 @@ async fn resources_written(superuser: &mut sqlx::PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT count(*) FROM audit_logs")
         .fetch_one(superuser)
         .await?)
+}
+
+/// Stopped, slow, restarted: what cannot be recorded is refused as such, and
+/// nothing has to be restarted here.
+async fn refused_and_back(break_it: fn(&TcpProxy)) -> Result<()> {
+    TestDatabase::with(move |database| async move {
+        store::migrate(&database.owner_url()).await?;
+        let (proxy, url) = database.proxied_gateway_url().await?;
+        let store = store::open(&url).await?;
+        let recorder = Recorder::start(store.clone()).await?;
+        record(&recorder, "before".to_owned()).await?;
+
+        break_it(&proxy);
+        let refused = record(&recorder, "during".to_owned()).await;
+        assert!(
+            matches!(refused, Err(AuditError::Unavailable(_))),
+            "{refused:?}"
+        );
+        assert!(
+            store.ping().await.is_err(),
+            "the store says that it is well"
+        );
+        proxy.heal();
+        eventually("records are written again", || async {
+            Ok(record(&recorder, "after".to_owned()).await?)
+        })
+        .await?;
+
+        let written = resources(&*store).await?;
+        assert!(written.contains("before") && written.contains("after"));
+        let found = verify(&*store, ACME, &VerifyingKeys::default(), None).await?;
+        assert!(found.is_whole(), "{found:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_refuses_records_until_it_is_back() -> Result<()> {
+    refused_and_back(TcpProxy::cut).await
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_refuses_records_until_it_answers_again() -> Result<()> {
+    refused_and_back(TcpProxy::hold).await
+}
+
+#[tokio::test]
+async fn buffered_records_survive_an_outage_of_the_database() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        store::migrate(&database.owner_url()).await?;
+        let (proxy, url) = database.proxied_gateway_url().await?;
+        let store = store::open(&url).await?;
+        let policy = Policy {
+            durability: AuditDurability::Buffered,
+            ..Policy::default()
+        };
+        let recorder =
+            Recorder::with_policies(store.clone(), Arc::new(policy), Metrics::new()).await?;
+        call(&recorder, "first").await?;
+
+        proxy.cut();
+        for number in 0..20 {
+            call(&recorder, &format!("during/{number}")).await?;
+        }
+        proxy.heal();
+        recorder.close().await;
+
+        let written = resources(&*store).await?;
+        let lost = (0..20).filter(|number| !written.contains(&format!("during/{number}")));
+        assert_eq!(
+            lost.count(),
+            0,
+            "records that were acknowledged are not written"
+        );
+        Ok(())
+    })
+    .await
+}
+
+async fn call(recorder: &Recorder, resource: &str) -> Result<(), AuditError> {
+    let act = recorder
+        .intent(ACME, &caller(), Action::ToolCall, resource.to_owned())
+        .await?;
+    act.finish(Outcome::Success, None).await
 }

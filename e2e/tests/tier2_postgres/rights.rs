@@ -4,7 +4,7 @@ use agentapi_e2e::postgres::TestDatabase;
 use agentapi_gateway::store;
 use anyhow::Result;
 use sqlx::postgres::PgConnection;
-use sqlx::{Executor, query_as};
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, query_as, query_scalar};
 
 const BECOME_WORKER: &str = "SET ROLE agentapi_worker";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -18,14 +18,16 @@ async fn denied(statements: &'static [&'static str], role: Option<&'static str>)
             connection.execute(role).await?;
         }
         for statement in statements {
-            expect_denied(&mut connection, statement).await;
+            expect_denied(&mut connection, *statement).await;
         }
         Ok(())
     })
     .await
 }
 
-async fn expect_denied(connection: &mut PgConnection, statement: &'static str) {
+async fn expect_denied(connection: &mut PgConnection, statement: impl SqlSafeStr) {
+    let statement = statement.into_sql_str();
+    let text = statement.as_str().to_owned();
     let result = connection.execute(statement).await;
     let code = result
         .as_ref()
@@ -35,7 +37,7 @@ async fn expect_denied(connection: &mut PgConnection, statement: &'static str) {
     assert_eq!(
         code.as_deref(),
         Some(INSUFFICIENT_PRIVILEGE),
-        "{statement}: {result:?}"
+        "{text}: {result:?}"
     );
 }
 
@@ -47,6 +49,12 @@ const CHANGE_THE_RECORD: &[&str] = &[
     "DELETE FROM audit_writers",
     "UPDATE audit_writers SET opened_at = 0",
     "TRUNCATE audit_writers CASCADE",
+    "DELETE FROM audit_chains",
+    "UPDATE audit_chains SET writer = gen_random_uuid()",
+    "TRUNCATE audit_chains CASCADE",
+    "UPDATE audit_checkpoints SET document = ''",
+    "DELETE FROM audit_checkpoints",
+    "TRUNCATE audit_checkpoints",
 ];
 
 #[tokio::test]
@@ -83,8 +91,10 @@ async fn the_worker_reads_and_writes_nothing_else() -> Result<()> {
         "SELECT FROM session_members",
         "SELECT FROM session_events",
         "DELETE FROM session_events",
+        "SELECT FROM audit_checkpoints",
         "INSERT INTO organizations VALUES (gen_random_uuid(), 0)",
-        "INSERT INTO audit_writers VALUES (gen_random_uuid(), 0)",
+        "INSERT INTO audit_checkpoints (tenant_id) VALUES (gen_random_uuid())",
+        "UPDATE audit_chains SET dropped_in = 1",
     ];
     denied(statements, Some(BECOME_WORKER)).await
 }
@@ -113,6 +123,42 @@ async fn the_worker_cannot_change_the_schema() -> Result<()> {
     denied(CHANGE_THE_SCHEMA, Some(BECOME_WORKER)).await
 }
 
+/// Partitions hold the record too, and are no way around it.
+#[tokio::test]
+async fn nobody_reaches_a_partition_directly() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        store::migrate(&database.owner_url()).await?;
+        let mut connection = database.connect(database.gateway_url()).await?;
+        let partitions: Vec<String> = query_scalar(
+            "SELECT relname::text FROM pg_class WHERE relispartition AND relkind = 'r'",
+        )
+        .fetch_all(&mut connection)
+        .await?;
+        assert!(!partitions.is_empty(), "there is no partition");
+        for role in ["RESET ROLE", BECOME_WORKER] {
+            connection.execute(role).await?;
+            for partition in &partitions {
+                for statement in ["SELECT FROM", "DELETE FROM", "TRUNCATE", "DROP TABLE"] {
+                    let statement = format!("{statement} {partition}");
+                    expect_denied(&mut connection, AssertSqlSafe(statement)).await;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_gateway_itself_cannot_call_the_owners_functions() -> Result<()> {
+    let statements = &[
+        "SELECT audit_erase('alice')",
+        "SELECT audit_drop_partition(202001, 30)",
+        "SELECT audit_add_partition(202001, 30)",
+    ];
+    denied(statements, None).await
+}
+
 #[tokio::test]
 async fn the_worker_has_one_policy_for_each_job() -> Result<()> {
     TestDatabase::with(|database| async move {
@@ -120,7 +166,7 @@ async fn the_worker_has_one_policy_for_each_job() -> Result<()> {
         let mut connection = database.connect(database.superuser_url()).await?;
         let policies: Vec<(String, String)> = query_as(
             "SELECT tablename::text, cmd FROM pg_policies \
-             WHERE 'agentapi_worker' = ANY (roles) OR 'public' = ANY (roles) ORDER BY tablename",
+             WHERE 'agentapi_worker' = ANY (roles) OR 'public' = ANY (roles) ORDER BY tablename, cmd",
         )
         .fetch_all(&mut connection)
         .await?;
@@ -131,6 +177,8 @@ async fn the_worker_has_one_policy_for_each_job() -> Result<()> {
         // "ALL" is what rows it sees; which commands it has at all, the grants say.
         let expected = [
             ("api_keys", "ALL"),
+            ("audit_chains", "INSERT"),
+            ("audit_chains", "SELECT"),
             ("audit_logs", "INSERT"),
             ("idempotency_keys", "ALL"),
             ("mcp_sessions", "ALL"),

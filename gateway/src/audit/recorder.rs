@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
+use agentapi_crds::tenant_config::AuditDurability;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::AuditError;
-use super::writer::{Submission, Writer};
+use super::buffer::Buffer;
+use super::ledger::Ledger;
+use super::policy::{Policies, Policy, SharedPolicies};
+use super::submission::Submission;
+use super::writer::Writer;
 use crate::domain::audit::{Action, Context, Entry, Outcome};
 use crate::store::{AuditStore, TenantId};
+use crate::telemetry::Metrics;
 
 /// Records that may wait for a commit; callers beyond wait for room.
 const QUEUE: usize = 4096;
@@ -17,31 +23,64 @@ const QUEUE: usize = 4096;
 /// `reason` of an act whose handler went away before it said how it ended.
 const ABANDONED: &str = "abandoned";
 
-/// Records acts. Cloning is cheap; all clones share one writer epoch.
-#[derive(Clone, Debug)]
+/// Records acts. Cloning is cheap; all clones share their writer epochs.
+#[derive(Clone)]
 pub struct Recorder {
-    submissions: mpsc::Sender<Submission>,
+    lane: Lane,
+    policies: SharedPolicies,
+    ledger: Ledger,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
 
+/// The way of a record to the writer.
+#[derive(Clone, Debug)]
+struct Lane {
+    submissions: mpsc::Sender<Submission>,
+    buffer: Buffer,
+}
+
 impl Recorder {
-    /// Opens a writer epoch and starts the task that commits records.
+    /// Opens a writer epoch and starts the task that commits records, every one
+    /// of them before it is acknowledged.
     pub async fn start(store: Arc<dyn AuditStore>) -> Result<Self, AuditError> {
+        Self::with_policies(store, Arc::new(Policy::default()), Metrics::new()).await
+    }
+
+    /// As [`start`](Self::start), with each organization's own policy.
+    pub async fn with_policies(
+        store: Arc<dyn AuditStore>,
+        policies: Arc<dyn Policies>,
+        metrics: Metrics,
+    ) -> Result<Self, AuditError> {
         let (submissions, queue) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let writer = Writer::open(store).await?;
+        let (buffer, ledger) = (Buffer::default(), Ledger::default());
+        let first_class = Policy::default().retention_days;
+        let writer =
+            Writer::open(store, first_class, buffer.clone(), ledger.clone(), metrics).await?;
         tasks.spawn(writer.run(queue, closing.clone()));
         tasks.close();
         Ok(Self {
-            submissions,
+            lane: Lane {
+                submissions,
+                buffer,
+            },
+            policies,
+            ledger,
             closing,
             tasks,
         })
     }
 
-    /// Records that an act is about to begin. Durable on return.
+    /// What a [`Keeper`](super::Keeper) needs to know of this recorder.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
+    }
+
+    /// Records that an act is about to begin. Durable on return, unless the
+    /// organization lets calls be buffered.
     pub async fn intent(
         &self,
         tenant: TenantId,
@@ -56,18 +95,14 @@ impl Recorder {
             outcome: Outcome::Intent,
             reason: None,
         };
-        let room = self
-            .submissions
-            .reserve()
-            .await
-            .map_err(|_| AuditError::Closed)?;
-        let (submission, committed) = Submission::new(tenant, entry.clone());
-        room.send(submission);
+        let policy = self.policies.policy(tenant);
+        let committed = self.lane.submit(tenant, policy, entry.clone()).await?;
         // Made before the wait: a caller that goes away meanwhile leaves an
         // intent behind, and with it an outcome.
         let mut act = OpenAct {
-            submissions: self.submissions.clone(),
+            lane: self.lane.clone(),
             tenant,
+            policy,
             open: Some(entry),
         };
         let written = outcome_of(committed).await;
@@ -77,7 +112,8 @@ impl Recorder {
         written.map(|()| act)
     }
 
-    /// Records an act that is over, in one record: a refusal, for example. Durable on return.
+    /// Records an act that is over, in one record: a refusal, for example. Always
+    /// durable on return.
     pub async fn record(
         &self,
         tenant: TenantId,
@@ -94,13 +130,57 @@ impl Recorder {
             outcome,
             reason,
         };
-        submit(&self.submissions, tenant, entry).await
+        let policy = Policy {
+            durability: AuditDurability::Synchronous,
+            ..self.policies.policy(tenant)
+        };
+        outcome_of(self.lane.submit(tenant, policy, entry).await?).await
     }
 
     /// Commits what is waiting and stops. Records submitted later are refused.
     pub async fn close(&self) {
         self.closing.cancel();
         self.tasks.wait().await;
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+/// Says when a record is committed; `None` where nobody has to wait.
+type Committed = Option<oneshot::Receiver<Result<(), AuditError>>>;
+
+impl Lane {
+    /// Hands a record to the writer. Dropped while it waits for room, it hands over nothing.
+    async fn submit(
+        &self,
+        tenant: TenantId,
+        policy: Policy,
+        entry: Entry,
+    ) -> Result<Committed, AuditError> {
+        let room = self
+            .submissions
+            .reserve()
+            .await
+            .map_err(|_| AuditError::Closed)?;
+        let place = policy
+            .buffers(entry.action)
+            .then(|| self.buffer.place(policy.retention_days))
+            .flatten();
+        match place {
+            Some(place) => {
+                room.send(Submission::acknowledged(tenant, policy, entry, place));
+                Ok(None)
+            }
+            None => {
+                let (submission, committed) = Submission::awaited(tenant, policy, entry);
+                room.send(submission);
+                Ok(Some(committed))
+            }
+        }
     }
 }
 
@@ -111,35 +191,29 @@ impl Recorder {
 #[derive(Debug)]
 #[must_use = "an act that is not finished is recorded as abandoned"]
 pub struct OpenAct {
-    submissions: mpsc::Sender<Submission>,
+    lane: Lane,
     tenant: TenantId,
+    policy: Policy,
     open: Option<Entry>,
 }
 
 impl OpenAct {
-    /// Records how the act ended. Durable on return.
+    /// Records how the act ended. As durable on return as its intent was.
     pub async fn finish(
         mut self,
         outcome: Outcome,
         reason: Option<&'static str>,
     ) -> Result<(), AuditError> {
-        let room = self
-            .submissions
-            .reserve()
-            .await
-            .map_err(|_| AuditError::Closed)?;
-        let Some(entry) = self.open.take() else {
+        let Some(entry) = self.open.clone() else {
             return Ok(());
         };
-        let (submission, committed) = Submission::new(
-            self.tenant,
-            Entry {
-                outcome,
-                reason,
-                ..entry
-            },
-        );
-        room.send(submission);
+        let entry = Entry {
+            outcome,
+            reason,
+            ..entry
+        };
+        let committed = self.lane.submit(self.tenant, self.policy, entry).await?;
+        self.open = None;
         outcome_of(committed).await
     }
 }
@@ -154,7 +228,7 @@ impl Drop for OpenAct {
             reason: Some(ABANDONED),
             ..entry
         };
-        let (submissions, tenant) = (self.submissions.clone(), self.tenant);
+        let (lane, tenant, policy) = (self.lane.clone(), self.tenant, self.policy);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             tracing::error!(
                 request_id = entry.context.request_id,
@@ -164,31 +238,23 @@ impl Drop for OpenAct {
         };
         runtime.spawn(async move {
             let request_id = entry.context.request_id.clone();
-            if let Err(error) = submit(&submissions, tenant, entry).await {
+            let recorded = match lane.submit(tenant, policy, entry).await {
+                Ok(committed) => outcome_of(committed).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = recorded {
                 tracing::error!(request_id, %error, "an abandoned act has no outcome on the record");
             }
         });
     }
 }
 
-async fn submit(
-    submissions: &mpsc::Sender<Submission>,
-    tenant: TenantId,
-    entry: Entry,
-) -> Result<(), AuditError> {
-    let (submission, committed) = Submission::new(tenant, entry);
-    submissions
-        .send(submission)
-        .await
-        .map_err(|_| AuditError::Closed)?;
-    outcome_of(committed).await
-}
-
 /// Waits until the record is committed, or cannot be.
-async fn outcome_of(
-    committed: oneshot::Receiver<Result<(), AuditError>>,
-) -> Result<(), AuditError> {
-    committed.await.unwrap_or(Err(AuditError::Closed))
+async fn outcome_of(committed: Committed) -> Result<(), AuditError> {
+    match committed {
+        Some(committed) => committed.await.unwrap_or(Err(AuditError::Closed)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use agentapi_crds::tenant_config::AuditDurability;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -11,7 +12,9 @@ use uuid::Uuid;
 use super::*;
 use crate::audit::{Verification, verify};
 use crate::domain::audit::Record;
-use crate::store::{self, AuditFilter, AuditRow, Page, Paged, StoreError, WriterId};
+use crate::domain::audit::{Partition, VerifyingKeys};
+use crate::store::{self, AuditBatch, AuditFilter, Page, Paged, Store, StoreError, WriterId};
+use crate::telemetry::Metrics;
 
 const ACME: TenantId = TenantId(Uuid::from_u128(1));
 const GLOBEX: TenantId = TenantId(Uuid::from_u128(2));
@@ -27,7 +30,7 @@ enum Fault {
 
 /// A real store whose next commits fail in the given ways, and wait for a permit each.
 struct Faulty {
-    store: Arc<dyn AuditStore>,
+    store: Arc<dyn Store>,
     faults: Mutex<VecDeque<Fault>>,
     commits: Semaphore,
     /// Size of each batch that reached the store.
@@ -65,21 +68,24 @@ fn lost() -> sqlx::Error {
 
 #[async_trait]
 impl AuditStore for Faulty {
-    async fn open_writer(&self, writer: WriterId) -> Result<(), StoreError> {
-        self.store.open_writer(writer).await
+    async fn open_writer(&self, writer: WriterId, partition: Partition) -> Result<(), StoreError> {
+        self.store.open_writer(writer, partition).await
     }
 
-    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        self.batches.lock().expect("no panic").push(rows.len());
+    async fn append_audit(&self, batch: &AuditBatch) -> Result<(), StoreError> {
+        self.batches
+            .lock()
+            .expect("no panic")
+            .push(batch.rows.len());
         self.commits.acquire().await.expect("never closed").forget();
         let fault = self.faults.lock().expect("no panic").pop_front();
         match fault {
             Some(Fault::Refused) => Err(StoreError::Unavailable(lost())),
             Some(Fault::LostAfterCommit) => {
-                self.store.append_audit(rows).await?;
+                self.store.append_audit(batch).await?;
                 Err(StoreError::OutcomeUnknown(lost()))
             }
-            None => self.store.append_audit(rows).await,
+            None => self.store.append_audit(batch).await,
         }
     }
 
@@ -145,12 +151,10 @@ async fn records(store: &Faulty, tenant: TenantId) -> Vec<Record> {
 }
 
 async fn whole(store: &Faulty, tenant: TenantId) -> Verification {
-    let verification = verify(store, tenant).await.expect("the chains are read");
-    assert_eq!(
-        verification.problems,
-        vec![],
-        "the record of {tenant:?} is not whole"
-    );
+    let verification = verify(&*store.store, tenant, &VerifyingKeys::default(), None)
+        .await
+        .expect("the chains are read");
+    assert!(verification.is_whole(), "{tenant:?}: {verification:?}");
     verification
 }
 
@@ -243,7 +247,7 @@ async fn records_that_come_while_one_is_committed_share_the_next_commit() {
     let others: Vec<_> = (0..99)
         .map(|number| call(if number % 3 == 0 { GLOBEX } else { ACME }))
         .collect();
-    until(|| recorder.submissions.capacity() == QUEUE - 99).await;
+    until(|| recorder.lane.submissions.capacity() == QUEUE - 99).await;
     store.commits.add_permits(100);
     for caller in others.into_iter().chain([first]) {
         caller.await.expect("no panic").expect("recorded");
@@ -294,11 +298,10 @@ async fn closing_commits_what_waits_and_refuses_what_comes_later() {
         .intent(ACME, &context(), Action::ToolCall, "notes/add".to_owned())
         .await
         .expect("recorded");
-    let (submission, _committed) =
-        Submission::new(ACME, act.open.clone().expect("an act begun is open"));
-    recorder
-        .submissions
-        .send(submission)
+    let entry = act.open.clone().expect("an act begun is open");
+    let _committed = recorder
+        .lane
+        .submit(ACME, Policy::default(), entry)
         .await
         .expect("the queue has room");
     recorder.close().await;
@@ -319,4 +322,81 @@ async fn a_callers_nul_character_does_not_fail_the_batch_of_others() {
         .await
         .expect("recorded");
     assert_eq!(records(&store, ACME).await[0].resource, "a\u{fffd}b");
+}
+
+/// A recorder of organizations that let calls be buffered, whose writer is announced.
+async fn buffering(store: &Arc<Faulty>) -> Recorder {
+    let policy = Policy {
+        durability: AuditDurability::Buffered,
+        ..Policy::default()
+    };
+    let recorder = Recorder::with_policies(store.clone(), Arc::new(policy), Metrics::new())
+        .await
+        .expect("starts");
+    call(&recorder).await.expect("recorded");
+    recorder
+}
+
+/// The intent of a call; its outcome is recorded by nobody.
+async fn call(recorder: &Recorder) -> Result<(), AuditError> {
+    let resource = "notes/add".to_owned();
+    let mut act = recorder
+        .intent(ACME, &context(), Action::ToolCall, resource)
+        .await?;
+    act.open = None;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_buffered_call_is_acknowledged_before_it_is_written() {
+    let store = Faulty::with_permits(&[], 1).await;
+    let recorder = buffering(&store).await;
+    call(&recorder).await.expect("acknowledged");
+    assert_eq!(records(&store, ACME).await.len(), 1, "it was waited for");
+    store.commits.add_permits(10);
+    while records(&store, ACME).await.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn no_more_calls_than_the_bound_are_acknowledged_before_they_are_written() {
+    let store = Faulty::with_permits(&[], 1).await;
+    let recorder = buffering(&store).await;
+    for _ in 0..super::super::MOST_BUFFERED {
+        call(&recorder).await.expect("acknowledged");
+    }
+    let mut beyond = Box::pin(call(&recorder));
+    let acknowledged = futures::poll!(beyond.as_mut()).is_ready();
+    assert!(!acknowledged, "a call beyond the bound was not waited for");
+    store.commits.add_permits(Semaphore::MAX_PERMITS / 2);
+    beyond.await.expect("written");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_early_is_tried_again_until_it_is_written() {
+    let store = Faulty::with_permits(&[], 1).await;
+    let recorder = buffering(&store).await;
+    let faults = [Fault::Refused, Fault::LostAfterCommit, Fault::Refused];
+    store.faults.lock().expect("no panic").extend(faults);
+    call(&recorder).await.expect("acknowledged");
+    store.commits.add_permits(10);
+    recorder.close().await;
+    let written = records(&store, ACME).await.len();
+    assert_eq!(
+        written, 3,
+        "one, and one twice because its first commit gave no answer"
+    );
+    whole(&store, ACME).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_written_before_it_is_acknowledged_whatever_the_organization_chose() {
+    let store = Faulty::with_permits(&[], 1).await;
+    let recorder = buffering(&store).await;
+    let mut refusal = Box::pin(note(&recorder, ACME));
+    let acknowledged = futures::poll!(refusal.as_mut()).is_ready();
+    assert!(!acknowledged, "it was not waited for");
+    store.commits.add_permits(10);
+    refusal.await.expect("written");
 }

@@ -1,5 +1,6 @@
 //! Redis or memory: shared state that may be lost.
 
+mod anchors;
 mod memory;
 mod redis;
 
@@ -8,8 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::anchors::{MemoryAnchors, RedisAnchors};
 pub use self::memory::MemoryCache;
 pub use self::redis::RedisCache;
+use crate::audit::Anchors;
 use crate::limits::{Level, Rate};
 
 /// A bucket of requests.
@@ -68,5 +71,19 @@ pub fn open(url: Option<&SecretString>) -> Result<Arc<dyn Cache>, CacheError> {
             Err(CacheError::RestNotSupported)
         }
         Some(url) => Ok(Arc::new(RedisCache::open(url)?)),
+    }
+}
+
+/// The anchors of the audit record beside the cache of a URL.
+///
+/// # Errors
+/// As [`open`].
+pub fn anchors(url: Option<&SecretString>) -> Result<Arc<dyn Anchors>, CacheError> {
+    match url {
+        None => Ok(Arc::new(MemoryAnchors::default())),
+        Some(url) if url.expose_secret().starts_with("https://") => {
+            Err(CacheError::RestNotSupported)
+        }
+        Some(url) => Ok(Arc::new(RedisAnchors::new(redis::connect(url)?))),
     }
 }

@@ -22,19 +22,23 @@ pub struct RedisCache {
 impl RedisCache {
     /// Reads a `redis://` or `rediss://` URL; connects when first used. Needs a Tokio runtime.
     pub fn open(url: &SecretString) -> Result<Self, CacheError> {
-        let client = Client::open(url.expose_secret()).map_err(|_| CacheError::Url)?;
-        let configuration = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            // The caller has a fallback and asks again later.
-            .set_number_of_retries(0);
-        let connection = ConnectionManager::new_lazy_with_config(client, configuration)
-            .map_err(CacheError::Unavailable)?;
+        let connection = connect(url)?;
         Ok(Self {
             connection,
             take: Script::new(include_str!("take.lua")),
         })
     }
+}
+
+/// A connection that is made when it is first used, and again whenever it is lost.
+pub(super) fn connect(url: &SecretString) -> Result<ConnectionManager, CacheError> {
+    let client = Client::open(url.expose_secret()).map_err(|_| CacheError::Url)?;
+    let configuration = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        // The caller has a fallback and asks again later.
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client, configuration).map_err(CacheError::Unavailable)
 }
 
 #[async_trait]

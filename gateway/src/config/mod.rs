@@ -38,6 +38,8 @@ pub struct Config {
     pub encryption_keys: Vec<EncryptionKey>,
     /// PEM of the key that signs tokens for stdio bridges.
     pub bridge_signing_key: Option<SecretString>,
+    /// PEM of the keys that sign the audit record's checkpoints: the first one signs, all verify.
+    pub audit_signing_key: Option<SecretString>,
     /// Namespace of the platform's own programs.
     pub platform_namespace: String,
     /// Ranges that may be dialled in spite of the platform's deny list.
@@ -96,6 +98,7 @@ struct Text {
     redis_url: SecretString,
     encryption_keys: SecretString,
     bridge_signing_key: SecretString,
+    audit_signing_key: SecretString,
     platform_namespace: String,
     outbound_allow: String,
     hosts_file: String,
@@ -150,6 +153,11 @@ impl Config {
             bridge_signing_key: parse::secret(
                 "bridge_signing_key",
                 &text.bridge_signing_key,
+                &["-----BEGIN PRIVATE KEY-----"],
+            )?,
+            audit_signing_key: parse::secret(
+                "audit_signing_key",
+                &text.audit_signing_key,
                 &["-----BEGIN PRIVATE KEY-----"],
             )?,
             platform_namespace: parse::dns_label("platform_namespace", &text.platform_namespace)?,

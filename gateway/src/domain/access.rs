@@ -50,11 +50,13 @@ pub enum Right {
     ApiKeysManage,
     /// See and revoke everybody's API keys.
     ApiKeysAdminister,
+    /// Erase personal fields from the organization's record.
+    AuditErase,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::SessionsInspect,
@@ -63,6 +65,7 @@ impl Right {
         Self::AuditRead,
         Self::ApiKeysManage,
         Self::ApiKeysAdminister,
+        Self::AuditErase,
     ];
 
     /// Its name, which is also the name of an API key's scope.
@@ -76,6 +79,7 @@ impl Right {
             Self::AuditRead => "audit:read",
             Self::ApiKeysManage => "api-keys:manage",
             Self::ApiKeysAdminister => "api-keys:administer",
+            Self::AuditErase => "audit:erase",
         }
     }
 
@@ -87,6 +91,7 @@ impl Right {
             | Self::Mcp
             | Self::PromptsPreview
             | Self::ApiKeysManage => &[Role::User],
+            Self::AuditErase => &[Role::Admin],
             Self::AuditRead => &[Role::Admin, Role::Auditor],
             Self::SessionsInspect | Self::ApiKeysAdminister => &[Role::Admin],
         }

@@ -11,8 +11,9 @@ use super::problem::ProblemDocument;
 use super::{AppState, Problem};
 use crate::audit;
 use crate::auth::Caller;
-use crate::domain::audit::Record;
-use crate::store::AuditFilter;
+use crate::domain::audit::{CheckpointProblem, Mark, Record};
+use crate::store::{AuditFilter, TenantId};
+use crate::telemetry::chain;
 
 /// One record, without the key of its commitments.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -55,6 +56,10 @@ pub(super) struct RecordQuery {
     action: Option<String>,
     /// Exact user.
     actor: Option<String>,
+    /// Exact resource, for example `notes/add_note`.
+    resource: Option<String>,
+    /// `intent`, `success`, `denied` or `failure`.
+    outcome: Option<String>,
     /// Not before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -76,8 +81,17 @@ pub(super) struct VerificationDocument {
     writers: usize,
     /// Records read.
     records: u64,
-    /// What is wrong; empty if the record is whole.
+    /// Signed checkpoints read.
+    checkpoints: u64,
+    /// Whether the last checkpoint was compared with what is kept besides the
+    /// database: `checked`, `none` or `unavailable`.
+    anchor: &'static str,
+    /// What is wrong with records; empty if the record is whole.
     problems: Vec<ProblemInChain>,
+    /// What is wrong with checkpoints; empty if the record is whole.
+    checkpoint_problems: Vec<ProblemInCheckpoint>,
+    /// Most records that were lost with processes that died in buffered mode.
+    may_lack: u64,
 }
 
 /// One thing wrong in a chain.
@@ -86,6 +100,14 @@ pub(super) struct VerificationDocument {
 pub(super) struct ProblemInChain {
     writer: Uuid,
     sequence: u64,
+    what: String,
+}
+
+/// One thing wrong with a checkpoint.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProblemInCheckpoint {
+    number: u64,
     what: String,
 }
 
@@ -106,6 +128,8 @@ pub(super) async fn list(
     let filter = AuditFilter {
         action: query.action,
         actor: query.actor,
+        resource: query.resource,
+        outcome: query.outcome,
         since: query.since,
         until: query.until,
     };
@@ -116,7 +140,7 @@ pub(super) async fn list(
     Ok(Json(List::of(page, document)))
 }
 
-/// Verifies every chain of the organization's record
+/// Verifies every chain and checkpoint of the organization's record
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "governance",
     responses(
@@ -128,17 +152,43 @@ pub(super) async fn verify(
     State(state): State<AppState>,
     caller: Caller,
 ) -> Result<Json<VerificationDocument>, Problem> {
-    let found = audit::verify(&*state.store, caller.tenant_id()).await?;
+    let (anchor, known) = anchor(&state, caller.tenant_id()).await;
+    let keys = state.signer.as_ref().map(|signer| signer.keys().clone());
+    let keys = keys.unwrap_or_default();
+    let found = audit::verify(&*state.store, caller.tenant_id(), &keys, known).await?;
     let problem = |problem: &crate::domain::audit::Problem| ProblemInChain {
         writer: problem.writer,
         sequence: problem.sequence,
         what: problem.what.to_string(),
     };
+    let checkpoint = |problem: &CheckpointProblem| ProblemInCheckpoint {
+        number: problem.number,
+        what: problem.what.to_string(),
+    };
     Ok(Json(VerificationDocument {
         writers: found.writers,
         records: found.records,
+        checkpoints: found.checkpoints,
+        anchor,
         problems: found.problems.iter().map(problem).collect(),
+        checkpoint_problems: found.checkpoint_problems.iter().map(checkpoint).collect(),
+        may_lack: found.may_lack,
     }))
+}
+
+/// The last checkpoint as it is kept besides the store, and whether it is known.
+async fn anchor(state: &AppState, tenant: TenantId) -> (&'static str, Option<Mark>) {
+    match state.anchors.anchor(tenant).await {
+        Ok(Some(mark)) => ("checked", Some(mark)),
+        Ok(None) => ("none", None),
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "the anchor of an audit record cannot be read"
+            );
+            ("unavailable", None)
+        }
+    }
 }
 
 fn document(record: Record) -> RecordDocument {

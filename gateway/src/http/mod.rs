@@ -7,6 +7,8 @@ mod act;
 mod address;
 mod api_keys;
 mod audit;
+mod audit_erasure;
+mod audit_export;
 mod authenticate;
 pub(crate) mod body;
 mod denied;

@@ -8,8 +8,8 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, api_keys, audit, openapi, prompts, session_events, session_members, sessions,
-    well_known,
+    AppState, api_keys, audit, audit_erasure, audit_export, openapi, prompts, session_events,
+    session_members, sessions, well_known,
 };
 use crate::domain::access::Right;
 use crate::mcp::handlers as mcp;
@@ -109,7 +109,7 @@ pub(super) const fn method_name(method: &HttpMethod) -> &'static str {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLE: [Endpoint; 33] = [
+pub(super) static TABLE: [Endpoint; 36] = [
     Endpoint::api(HttpMethod::Post,   "/v1/sessions",        Right::SessionsWrite,  || routes!(sessions::create)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions",        Right::SessionsRead,   || routes!(sessions::list)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}",   Right::SessionsRead,   || routes!(sessions::read)),
@@ -125,6 +125,9 @@ pub(super) static TABLE: [Endpoint; 33] = [
     Endpoint::api(HttpMethod::Delete, "/v1/api-keys/{id}",   Right::ApiKeysManage,  || routes!(api_keys::revoke_key)),
     Endpoint::api(HttpMethod::Get,    "/v1/audit",           Right::AuditRead,      || routes!(audit::list)),
     Endpoint::api(HttpMethod::Get,    "/v1/audit/verify",    Right::AuditRead,      || routes!(audit::verify)),
+    Endpoint::api(HttpMethod::Get,    "/v1/audit/export",    Right::AuditRead,      || routes!(audit_export::export)),
+    Endpoint::api(HttpMethod::Get,    "/v1/audit/keys",      Right::AuditRead,      || routes!(audit_export::keys)),
+    Endpoint::api(HttpMethod::Post,   "/v1/audit/erasures",  Right::AuditErase,     || routes!(audit_erasure::erase)),
 
     Endpoint::mcp(HttpMethod::Post,   "/mcp",                             || mcp::receive("/mcp")),
     Endpoint::mcp(HttpMethod::Delete, "/mcp",                             || mcp::disconnect("/mcp")),

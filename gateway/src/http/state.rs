@@ -7,8 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Streams;
-use crate::audit::Recorder;
+use crate::audit::{Anchors, Recorder};
 use crate::auth::Authenticator;
+use crate::domain::audit::Signer;
 use crate::limits::Limiter;
 use crate::mcp::{Mcp, Origins};
 use crate::store::Store;
@@ -27,6 +28,10 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// The record.
     pub recorder: Recorder,
+    /// Signs the record's checkpoints and exports, where a key is configured.
+    pub signer: Option<Arc<Signer>>,
+    /// Where the record's last checkpoints are kept besides the store.
+    pub anchors: Arc<dyn Anchors>,
     /// Sessions of MCP clients.
     pub mcp: Mcp,
     /// Event streams that are open.

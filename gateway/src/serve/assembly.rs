@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::admin::Readiness;
 use super::health::{self, Health, Sources};
 use super::listen::{bind, serve};
-use super::{Addresses, ServeError, admin, sweeper};
-use crate::audit::Recorder;
+use super::{Addresses, ServeError, admin, record, sweeper};
+use crate::audit::{Anchors, Keeper, Recorder};
 use crate::auth::{Authenticator, DevelopmentIssuer, ServiceAccounts};
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::domain::audit::Signer;
 use crate::http::{AppState, Services, Streams, router};
 use crate::internal::{self, Internal, OperatorAccess};
 use crate::limits::Limiter;
@@ -47,6 +48,9 @@ pub struct Gateway {
     cache: Arc<dyn Cache>,
     limiter: Limiter,
     recorder: Recorder,
+    keeper: Keeper,
+    signer: Option<Arc<Signer>>,
+    anchors: Arc<dyn Anchors>,
     tenants: Tenants,
     installer: Installer,
     removals: Removals,
@@ -67,9 +71,14 @@ impl Gateway {
         let store = store::open(database_url(&config)?).await?;
         let cache = cache::open(config.redis_url.as_ref())?;
         let limiter = Limiter::new(cache.clone());
-        let recorder = Recorder::start(store.clone()).await?;
         let metrics = Metrics::new();
         let tenants = Tenants::default();
+        let signer = record::signer(&config)?;
+        let anchors = cache::anchors(config.redis_url.as_ref())?;
+        let policies = Arc::new(tenants.clone());
+        let recorder = Recorder::with_policies(store.clone(), policies, metrics.clone()).await?;
+        let keeping = record::keeping(signer.clone(), anchors.clone(), metrics.clone());
+        let keeper = Keeper::start(store.clone(), recorder.ledger(), keeping);
         let environment = Environment {
             dialer: dialer(&config),
             secrets: embedding.secrets,
@@ -92,6 +101,9 @@ impl Gateway {
             cache,
             limiter,
             recorder,
+            keeper,
+            signer,
+            anchors,
             tenants,
             installer,
             removals,
@@ -128,7 +140,8 @@ impl Gateway {
             public: address(&public)?,
             admin: address(&admin)?,
         };
-        let (recorder, grace) = (self.recorder.clone(), self.config.shutdown_grace);
+        let (recorder, keeper) = (self.recorder.clone(), self.keeper.clone());
+        let grace = self.config.shutdown_grace;
         let readiness = self.readiness(shutdown.clone());
         let health = self.health();
         let watching = tokio::spawn(health.clone().watch(shutdown.clone()));
@@ -161,6 +174,7 @@ impl Gateway {
         let served = serve(public, router, shutdown, grace).await;
         closing.abort();
         recorder.close().await;
+        keeper.close().await;
         sweeping.abort();
         watching.abort();
         drop(stop_admin);
@@ -218,6 +232,8 @@ impl Gateway {
             store: self.store,
             recorder: self.recorder,
             streams: Streams::default(),
+            signer: self.signer,
+            anchors: self.anchors,
             metrics: self.metrics,
             origins: Origins::new(&public_url, self.config.allowed_origins),
             public_url,

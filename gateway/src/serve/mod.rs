@@ -4,6 +4,7 @@
 //! - `admin`: what the platform asks: `/live`, `/ready`, `/metrics`.
 //! - `health`: what the gateway depends on, and since when it is as it is.
 //! - `listen`: one listener until shutdown.
+//! - `record`: how the audit record is kept.
 //! - `sweeper`: removes what has ended.
 //! - [`on_kubernetes`]: the program `agentapi-gateway serve`.
 
@@ -12,6 +13,7 @@ mod assembly;
 mod health;
 mod listen;
 mod on_kubernetes;
+mod record;
 mod sweeper;
 
 use std::net::SocketAddr;
@@ -24,6 +26,7 @@ pub use on_kubernetes::on_kubernetes;
 use crate::audit::AuditError;
 use crate::cache::CacheError;
 use crate::config::ConfigError;
+use crate::domain::audit::KeyError;
 use crate::http::MisdescribedRoute;
 use crate::store::StoreError;
 use crate::upstream::BridgeTokenError;
@@ -61,6 +64,9 @@ pub enum ServeError {
     /// The key that signs tokens for bridges cannot be used.
     #[error("bridge_signing_key cannot be used: set AGENTAPI_BRIDGE_SIGNING_KEY")]
     BridgeKey(#[from] BridgeTokenError),
+    /// The key that signs the audit record cannot be used.
+    #[error("audit_signing_key cannot be used: set AGENTAPI_AUDIT_SIGNING_KEY")]
+    AuditKey(#[from] KeyError),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),

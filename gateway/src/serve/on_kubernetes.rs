@@ -47,6 +47,13 @@ fn check(config: &Config) -> Result<(), ServeError> {
             example: "to where clients reach the gateway, for example https://agents.example.com",
         });
     }
+    if config.audit_signing_key.is_none() {
+        return Err(ServeError::NotSet {
+            field: "audit_signing_key",
+            variable: "AGENTAPI_AUDIT_SIGNING_KEY",
+            example: "to an Ed25519 key in PEM: openssl genpkey -algorithm ed25519",
+        });
+    }
     match config
         .database_url
         .as_ref()
@@ -76,9 +83,19 @@ mod tests {
     fn sqlite_is_refused_because_replicas_cannot_share_it() {
         let refusal = refusal(&[
             ("AGENTAPI_PUBLIC_URL", "https://a.example"),
+            ("AGENTAPI_AUDIT_SIGNING_KEY", "-----BEGIN PRIVATE KEY-----"),
             ("AGENTAPI_DATABASE_URL", "sqlite:x.db"),
         ]);
         assert!(refusal.contains("AGENTAPI_DATABASE_URL"), "{refusal}");
+    }
+
+    #[test]
+    fn a_record_that_nobody_signs_is_refused() {
+        let refusal = refusal(&[
+            ("AGENTAPI_PUBLIC_URL", "https://a.example"),
+            ("AGENTAPI_DATABASE_URL", "postgres://h/d"),
+        ]);
+        assert!(refusal.contains("AGENTAPI_AUDIT_SIGNING_KEY"), "{refusal}");
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! Rows of the audit record. Append-only: there is no function that changes or removes one.
+//! Rows of the audit record. Append-only: there is no function that changes or removes one;
+//! what ends with time is in [`AuditKeepingStore`](super::AuditKeepingStore).
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Page, Paged, StoreError, TenantId};
-use crate::domain::audit::Record;
+use crate::domain::audit::{Partition, Record};
 
 /// One process's authorship of records: a writer epoch. UUIDv7, new at every start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +23,27 @@ pub struct AuditRow {
     pub record: Record,
 }
 
+/// Records that are committed together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditBatch {
+    /// The records; of one chain in its order.
+    pub rows: Vec<AuditRow>,
+    /// The writers that they are of, each with how many records it may have
+    /// acknowledged and not written yet, these ones not counted.
+    pub writers: BTreeMap<WriterId, u32>,
+}
+
+impl From<Vec<AuditRow>> for AuditBatch {
+    /// A batch of writers that acknowledge nothing before it is written.
+    fn from(rows: Vec<AuditRow>) -> Self {
+        let writers = rows.iter().map(|row| (WriterId(row.record.writer), 0));
+        Self {
+            writers: writers.collect(),
+            rows,
+        }
+    }
+}
+
 /// Which records are wanted; every given field must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
@@ -27,6 +51,10 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// Exact user.
     pub actor: Option<String>,
+    /// Exact resource, for example `notes/add_note`.
+    pub resource: Option<String>,
+    /// Exact outcome, for example `denied`.
+    pub outcome: Option<String>,
     /// Not before.
     pub since: Option<Timestamp>,
     /// Before.
@@ -36,11 +64,14 @@ pub struct AuditFilter {
 /// The audit record.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
-    /// Opens a writer epoch for this process.
-    async fn open_writer(&self, writer: WriterId) -> Result<(), StoreError>;
+    /// Opens a writer epoch for this process, and makes its partition where there is none.
+    async fn open_writer(&self, writer: WriterId, partition: Partition) -> Result<(), StoreError>;
 
     /// Commits a batch of rows, of any tenants, all or none. `Ok` means durable.
-    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError>;
+    ///
+    /// Fails with [`StoreError::WriterClosed`] where another process took one of
+    /// the writers for dead and closed it.
+    async fn append_audit(&self, batch: &AuditBatch) -> Result<(), StoreError>;
 
     /// Records of one tenant, newest first.
     async fn audit_page(

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
+use crate::domain::audit::Month;
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -37,6 +41,18 @@ pub enum StoreError {
     /// The connection failed while a transaction was being committed: it may or may not have been.
     #[error("the database did not say whether it committed")]
     OutcomeUnknown(#[source] sqlx::Error),
+    /// Another process took a writer of audit records for dead and closed its
+    /// chains. Nothing was written; a new writer may write it.
+    #[error("a writer of audit records was closed by another process")]
+    WriterClosed,
+    /// Records cannot be removed yet.
+    #[error("the records of {month} are kept until {until}")]
+    Retained {
+        /// Month of the records.
+        month: Month,
+        /// When they may be removed.
+        until: Timestamp,
+    },
     /// The database refused the statement: a defect of this program or of the schema.
     #[error("the database refused a statement")]
     Database(#[source] sqlx::Error),
@@ -114,7 +130,7 @@ impl StoreError {
     }
 
     /// A row that cannot be read.
-    pub(super) fn corrupt(
+    pub(crate) fn corrupt(
         what: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::ConnectOptions;
 use sqlx::migrate::{Migrate, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 use super::{Database, StoreError, open};
 
@@ -53,8 +53,14 @@ pub async fn migrate(url: &SecretString) -> Result<MigrationReport, MigrateError
         .connect_with(options)
         .await
         .map_err(StoreError::from)?;
-    let before = applied_versions(&pool).await?;
-    POSTGRES.run(&pool).await?;
+    let mut connection = pool.acquire().await.map_err(StoreError::from)?;
+    // One after the other, from the first look on: who waits finds nothing to do.
+    connection.lock().await?;
+    let before = applied_versions(&mut connection).await?;
+    // `run` on a connection of our own, which `lock` lets in a second time.
+    POSTGRES.run_direct(None, &mut *connection, false).await?;
+    connection.unlock().await?;
+    drop(connection);
     pool.close().await;
 
     let applied = POSTGRES
@@ -68,8 +74,7 @@ pub async fn migrate(url: &SecretString) -> Result<MigrationReport, MigrateError
     })
 }
 
-async fn applied_versions(pool: &PgPool) -> Result<Vec<i64>, MigrateError> {
-    let mut connection = pool.acquire().await.map_err(StoreError::from)?;
+async fn applied_versions(connection: &mut PgConnection) -> Result<Vec<i64>, MigrateError> {
     connection
         .ensure_migrations_table(&POSTGRES.table_name)
         .await?;

@@ -3,13 +3,14 @@
 //! Every function takes the tenant. A row of another tenant, or of another user
 //! where the function takes one, is reported exactly like a row that does not exist.
 //!
-//! - [`SessionStore`], [`McpSessionStore`], [`ApiKeyStore`], [`AuditStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
+//! - [`SessionStore`], [`McpSessionStore`], [`ApiKeyStore`], [`AuditStore`], [`AuditKeepingStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
 //! - [`open`] gives the store of a URL, [`migrate`] brings a schema up to date.
 //! - `sql` holds the statements, which are the same for both databases;
 //!   `postgres` and `sqlite` hold what differs: connections, transactions, locks, batches.
 
 mod api_keys;
 mod audit;
+mod audit_keeping;
 mod error;
 mod idempotency;
 mod mcp_sessions;
@@ -26,7 +27,8 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 pub use api_keys::{ApiKey, ApiKeyStore, HashedApiKey};
-pub use audit::{AuditFilter, AuditRow, AuditStore, WriterId};
+pub use audit::{AuditBatch, AuditFilter, AuditRow, AuditStore, WriterId};
+pub use audit_keeping::{AuditKeepingStore, Basis, DeadWriter};
 pub use error::StoreError;
 pub use idempotency::{Created, IdempotencyKey};
 pub use mcp_sessions::{McpScope, McpSession, McpSessionStore, UpstreamState};
@@ -42,13 +44,26 @@ pub struct TenantId(pub Uuid);
 
 /// The whole store: one trait for each subject.
 pub trait Store:
-    SessionStore + McpSessionStore + ApiKeyStore + AuditStore + RetirementStore + Sweeper + Health
+    SessionStore
+    + McpSessionStore
+    + ApiKeyStore
+    + AuditStore
+    + AuditKeepingStore
+    + RetirementStore
+    + Sweeper
+    + Health
 {
 }
 
-impl<
-    T: SessionStore + McpSessionStore + ApiKeyStore + AuditStore + RetirementStore + Sweeper + Health,
-> Store for T
+impl<T> Store for T where
+    T: SessionStore
+        + McpSessionStore
+        + ApiKeyStore
+        + AuditStore
+        + AuditKeepingStore
+        + RetirementStore
+        + Sweeper
+        + Health
 {
 }
 

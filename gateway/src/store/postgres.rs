@@ -10,18 +10,30 @@ use sqlx::{AssertSqlSafe, ConnectOptions, query, query_as, query_scalar};
 
 use super::migrate::{POSTGRES, latest};
 use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
-use super::{AuditRow, StoreError, TenantId, WriterId};
+use super::{StoreError, TenantId, WriterId};
+use crate::domain::audit::Partition;
 
-const OPEN_WRITER: &str = "INSERT INTO audit_writers (id, opened_at) VALUES ($1, $2)";
-
-/// One statement for a whole batch; COPY is refused on tables with row-level security.
+/// One statement for a whole batch, which also says that its writers live; COPY
+/// is refused on tables with row-level security. Closing a writer changes the same
+/// row of `audit_writers`: either it waits for this batch, or this one finds it closed.
 const INSERT_RECORDS: &str = concat!(
-    "INSERT INTO audit_logs (",
+    "WITH open AS ( \
+       UPDATE audit_writers SET seen_at = $21, may_lack = given.may_lack \
+       FROM unnest($22::uuid[], $23::integer[]) AS given (id, may_lack) \
+       WHERE audit_writers.id = given.id AND closed_at IS NULL \
+       RETURNING audit_writers.id, month, retention_days) \
+     INSERT INTO audit_logs (",
     audit_columns!(),
-    ") SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[], \
+    ", month, retention_days) SELECT given.*, open.month, open.retention_days \
+     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[], \
      $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], \
-     $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[])"
+     $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[]) \
+     AS given (tenant_id, writer) JOIN open ON open.id = given.writer"
 );
+
+const ADD_PARTITION: &str = "SELECT audit_add_partition($1::integer, $2::integer)";
+const DROP_PARTITION: &str = "SELECT audit_drop_partition($1::integer, $2::integer)";
+const ERASE: &str = "SELECT audit_erase($1)";
 
 /// Held to the end of the transaction. A collision of hashes makes two users
 /// wait for each other, nothing worse.
@@ -157,48 +169,85 @@ impl Engine for Postgres {
         Ok(())
     }
 
-    async fn open_writer(&self, writer: WriterId, now: i64) -> Result<(), StoreError> {
-        query(OPEN_WRITER)
-            .bind(writer.0)
+    async fn work(&self) -> Result<PgTransaction, StoreError> {
+        let begin = "BEGIN; SET LOCAL ROLE agentapi_worker";
+        Ok(self.requests.begin_with(begin).await?)
+    }
+
+    async fn work_for(&self, tenant: TenantId) -> Result<PgTransaction, StoreError> {
+        self.begin(tenant, "READ WRITE; SET LOCAL ROLE agentapi_worker")
+            .await
+    }
+
+    async fn record(&self) -> Result<PgTransaction, StoreError> {
+        let begin = "BEGIN; SET LOCAL ROLE agentapi_worker";
+        Ok(self.records.begin_with(begin).await?)
+    }
+
+    async fn append_audit(
+        &self,
+        transaction: &mut PgTransaction,
+        rows: &[Sealed],
+        writers: &[(WriterId, u32)],
+        now: i64,
+    ) -> Result<u64, StoreError> {
+        let ids: Vec<_> = writers.iter().map(|(writer, _)| writer.0).collect();
+        let may_lack: Vec<_> = writers.iter().map(|(_, may)| may.cast_signed()).collect();
+        let added = query(INSERT_RECORDS)
+            .bind(column(rows, |row| row.tenant_id))
+            .bind(column(rows, |row| row.writer))
+            .bind(column(rows, |row| row.sequence))
+            .bind(column(rows, |row| row.id))
+            .bind(column(rows, |row| row.time))
+            .bind(column(rows, |row| row.organization.as_str()))
+            .bind(column(rows, |row| row.actor.as_deref()))
+            .bind(column(rows, |row| row.address.as_deref()))
+            .bind(column(rows, |row| row.user_agent.as_deref()))
+            .bind(column(rows, |row| row.commitment_key.as_deref()))
+            .bind(column(rows, |row| row.actor_commitment.as_slice()))
+            .bind(column(rows, |row| row.address_commitment.as_slice()))
+            .bind(column(rows, |row| row.user_agent_commitment.as_slice()))
+            .bind(column(rows, |row| row.action.as_str()))
+            .bind(column(rows, |row| row.resource.as_str()))
+            .bind(column(rows, |row| row.outcome.as_str()))
+            .bind(column(rows, |row| row.reason.as_deref()))
+            .bind(column(rows, |row| row.request_id.as_str()))
+            .bind(column(rows, |row| row.previous_hash.as_slice()))
+            .bind(column(rows, |row| row.hash.as_slice()))
             .bind(now)
-            .execute(&self.records)
+            .bind(ids)
+            .bind(may_lack)
+            .execute(&mut **transaction)
             .await?;
+        Ok(added.rows_affected())
+    }
+
+    async fn add_partition(
+        &self,
+        transaction: &mut PgTransaction,
+        partition: Partition,
+    ) -> Result<(), StoreError> {
+        Transaction::execute(transaction, ADD_PARTITION, &numbers(partition)).await?;
         Ok(())
     }
 
-    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        let rows = rows
-            .iter()
-            .map(Sealed::try_from)
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut transaction = self
-            .records
-            .begin_with("BEGIN; SET LOCAL ROLE agentapi_worker")
-            .await?;
-        query(INSERT_RECORDS)
-            .bind(column(&rows, |row| row.tenant_id))
-            .bind(column(&rows, |row| row.writer))
-            .bind(column(&rows, |row| row.sequence))
-            .bind(column(&rows, |row| row.id))
-            .bind(column(&rows, |row| row.time))
-            .bind(column(&rows, |row| row.organization.as_str()))
-            .bind(column(&rows, |row| row.actor.as_deref()))
-            .bind(column(&rows, |row| row.address.as_deref()))
-            .bind(column(&rows, |row| row.user_agent.as_deref()))
-            .bind(column(&rows, |row| row.commitment_key.as_deref()))
-            .bind(column(&rows, |row| row.actor_commitment.as_slice()))
-            .bind(column(&rows, |row| row.address_commitment.as_slice()))
-            .bind(column(&rows, |row| row.user_agent_commitment.as_slice()))
-            .bind(column(&rows, |row| row.action.as_str()))
-            .bind(column(&rows, |row| row.resource.as_str()))
-            .bind(column(&rows, |row| row.outcome.as_str()))
-            .bind(column(&rows, |row| row.reason.as_deref()))
-            .bind(column(&rows, |row| row.request_id.as_str()))
-            .bind(column(&rows, |row| row.previous_hash.as_slice()))
-            .bind(column(&rows, |row| row.hash.as_slice()))
-            .execute(&mut *transaction)
-            .await?;
-        Transaction::commit(transaction).await
+    async fn drop_partition(
+        &self,
+        transaction: &mut PgTransaction,
+        partition: Partition,
+    ) -> Result<(), StoreError> {
+        Transaction::execute(transaction, DROP_PARTITION, &numbers(partition)).await?;
+        Ok(())
+    }
+
+    async fn erase_actor(
+        &self,
+        transaction: &mut PgTransaction,
+        _: TenantId,
+        actor: &str,
+    ) -> Result<u64, StoreError> {
+        let erased: Vec<(i64,)> = transaction.rows(ERASE, &[actor.into()]).await?;
+        Ok(erased.first().map_or(0, |(count,)| count.unsigned_abs()))
     }
 
     async fn sweep(&self, now: i64) -> Result<u64, StoreError> {
@@ -256,6 +305,13 @@ impl Transaction for PgTransaction {
             .await
             .map_err(StoreError::of_commit)
     }
+}
+
+fn numbers(partition: Partition) -> [Value<'static>; 2] {
+    [
+        i64::from(partition.month.number()).into(),
+        i64::from(partition.retention_days).into(),
+    ]
 }
 
 fn column<'r, T>(rows: &'r [Sealed], value: impl Fn(&'r Sealed) -> T) -> Vec<T> {

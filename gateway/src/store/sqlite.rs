@@ -14,9 +14,8 @@ use sqlx::{ConnectOptions, query, query_as};
 
 use super::migrate::SQLITE;
 use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
-use super::{AuditRow, StoreError, TenantId, WriterId};
-
-const OPEN_WRITER: &str = "INSERT INTO audit_writers (id, opened_at) VALUES ($1, $2)";
+use super::{StoreError, TenantId, WriterId};
+use crate::domain::audit::Partition;
 
 const INSERT_RECORD: &str = concat!(
     "INSERT INTO audit_logs (",
@@ -33,6 +32,24 @@ const SWEEP: [&str; 4] = [
     "DELETE FROM idempotency_keys WHERE rowid IN \
      (SELECT rowid FROM idempotency_keys WHERE expires_at <= $1 LIMIT 500)",
 ];
+/// Nothing is inserted for a closed writer, as in PostgreSQL.
+const RENEW_WRITER: &str =
+    "UPDATE audit_writers SET seen_at = $2, may_lack = $3 WHERE id = $1 AND closed_at IS NULL";
+
+const DROP_RECORDS: &str = "DELETE FROM audit_logs WHERE (tenant_id, writer) IN ( \
+     SELECT tenant_id, writer FROM audit_chains WHERE month = $1 AND retention_days = $2)";
+
+/// What the checkpoints before say is said again by the one that states the drop.
+const DROP_CHECKPOINTS: &str = "DELETE FROM audit_checkpoints WHERE number < ( \
+     SELECT max(dropped_in) FROM audit_chains \
+     WHERE month = $1 AND retention_days = $2 AND tenant_id = audit_checkpoints.tenant_id)";
+
+const DROP_CHAINS: &str = "DELETE FROM audit_chains WHERE month = $1 AND retention_days = $2";
+
+const DROP_WRITERS: &str = "DELETE FROM audit_writers WHERE month = $1 AND retention_days = $2";
+
+const ERASE: &str = "UPDATE audit_logs SET actor = NULL, address = NULL, user_agent = NULL, \
+     commitment_key = NULL WHERE tenant_id = $1 AND actor = $2";
 
 /// Connections that read while the one writer writes.
 const READERS: u32 = 4;
@@ -142,22 +159,68 @@ impl Engine for Sqlite {
         Ok(())
     }
 
-    async fn open_writer(&self, writer: WriterId, now: i64) -> Result<(), StoreError> {
-        query(OPEN_WRITER)
-            .bind(writer.0)
-            .bind(now)
-            .execute(&self.writer)
-            .await?;
+    async fn work(&self) -> Result<SqliteTransaction, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    async fn work_for(&self, _: TenantId) -> Result<SqliteTransaction, StoreError> {
+        self.work().await
+    }
+
+    async fn record(&self) -> Result<SqliteTransaction, StoreError> {
+        self.work().await
+    }
+
+    async fn append_audit(
+        &self,
+        transaction: &mut SqliteTransaction,
+        rows: &[Sealed],
+        writers: &[(WriterId, u32)],
+        now: i64,
+    ) -> Result<u64, StoreError> {
+        for (writer, may_lack) in writers {
+            let values = [writer.0.into(), now.into(), i64::from(*may_lack).into()];
+            if Transaction::execute(transaction, RENEW_WRITER, &values).await? == 0 {
+                return Ok(0);
+            }
+        }
+        for row in rows {
+            Transaction::execute(transaction, INSERT_RECORD, &values(row)).await?;
+        }
+        Ok(rows.len() as u64)
+    }
+
+    /// All records are in one table.
+    async fn add_partition(
+        &self,
+        _: &mut SqliteTransaction,
+        _: Partition,
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        for row in rows {
-            let sealed = Sealed::try_from(row)?;
-            transaction.execute(INSERT_RECORD, &values(&sealed)).await?;
+    async fn drop_partition(
+        &self,
+        transaction: &mut SqliteTransaction,
+        partition: Partition,
+    ) -> Result<(), StoreError> {
+        let values = [
+            i64::from(partition.month.number()).into(),
+            i64::from(partition.retention_days).into(),
+        ];
+        for statement in [DROP_RECORDS, DROP_CHECKPOINTS, DROP_CHAINS, DROP_WRITERS] {
+            Transaction::execute(transaction, statement, &values).await?;
         }
-        Transaction::commit(transaction).await
+        Ok(())
+    }
+
+    async fn erase_actor(
+        &self,
+        transaction: &mut SqliteTransaction,
+        tenant: TenantId,
+        actor: &str,
+    ) -> Result<u64, StoreError> {
+        Transaction::execute(transaction, ERASE, &[tenant.into(), actor.into()]).await
     }
 
     async fn sweep(&self, now: i64) -> Result<u64, StoreError> {

@@ -72,6 +72,9 @@ pub struct Metrics {
     sessions: Counters<Operation>,
     tenants: Gauge<u64, AtomicU64>,
     tenant_failures: Counter,
+    audit_buffered: Gauge<u64, AtomicU64>,
+    audit_lost: Counter,
+    audit_may_lack: Counter,
 }
 
 impl Default for Metrics {
@@ -98,6 +101,9 @@ impl Metrics {
             sessions: Family::default(),
             tenants: Gauge::default(),
             tenant_failures: Counter::default(),
+            audit_buffered: Gauge::default(),
+            audit_lost: Counter::default(),
+            audit_may_lack: Counter::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -164,6 +170,21 @@ impl Metrics {
             "tenant_config_failures",
             "TenantConfig documents refused",
             self.tenant_failures.clone(),
+        );
+        registry.register(
+            "audit_records_buffered",
+            "Audit records acknowledged and not yet written",
+            self.audit_buffered.clone(),
+        );
+        registry.register(
+            "audit_records_lost",
+            "Audit records acknowledged and never written by this process",
+            self.audit_lost.clone(),
+        );
+        registry.register(
+            "audit_records_may_lack",
+            "Most audit records lost with processes that died and whose chains this one closed",
+            self.audit_may_lack.clone(),
         );
         registry
     }
@@ -253,6 +274,21 @@ impl Metrics {
     /// A TenantConfig document was refused, and the previous one kept.
     pub fn tenant_compile_failure(&self) {
         self.tenant_failures.inc();
+    }
+
+    /// How many audit records are acknowledged and not yet written.
+    pub fn audit_buffered(&self, records: u64) {
+        self.audit_buffered.set(records);
+    }
+
+    /// Audit records that were acknowledged could not be written.
+    pub fn audit_lost(&self, records: u64) {
+        self.audit_lost.inc_by(records);
+    }
+
+    /// A process died that may have acknowledged so many audit records without writing them.
+    pub fn audit_may_lack(&self, records: u64) {
+        self.audit_may_lack.inc_by(records);
     }
 
     /// All metrics as OpenMetrics text.

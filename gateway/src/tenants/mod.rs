@@ -50,6 +50,7 @@ pub struct Tenants {
 #[derive(Clone, Debug, Default)]
 struct Snapshot {
     by_name: HashMap<String, Arc<Tenant>>,
+    by_id: HashMap<TenantId, Arc<Tenant>>,
     by_issuer: HashMap<String, Vec<Arc<Tenant>>>,
     by_namespace: HashMap<String, Vec<Arc<Tenant>>>,
 }
@@ -58,6 +59,11 @@ impl Tenants {
     /// The organization of that name.
     pub fn get(&self, organization: &str) -> Option<Arc<Tenant>> {
         self.current.load().by_name.get(organization).cloned()
+    }
+
+    /// The organization of that tenant id.
+    pub fn by_id(&self, id: TenantId) -> Option<Arc<Tenant>> {
+        self.current.load().by_id.get(&id).cloned()
     }
 
     /// The organizations that trust tokens of an issuer.
@@ -133,6 +139,10 @@ impl Tenants {
             let mut by_name = snapshot.by_name.clone();
             change(&mut by_name);
             Snapshot {
+                by_id: by_name
+                    .values()
+                    .map(|tenant| (tenant.id, tenant.clone()))
+                    .collect(),
                 by_issuer: by_issuer(&by_name),
                 by_namespace: by_namespace(&by_name),
                 by_name,

@@ -3,7 +3,7 @@
 //! condition `Supported` says so.
 
 use agentapi_crds::OrganizationSpec;
-use agentapi_crds::organization::{AuditDurability, Concurrency};
+use agentapi_crds::organization::Concurrency;
 
 /// Paths of the fields set that this version does not act on.
 pub(crate) fn unsupported_fields(spec: &OrganizationSpec) -> Vec<&'static str> {
@@ -11,10 +11,6 @@ pub(crate) fn unsupported_fields(spec: &OrganizationSpec) -> Vec<&'static str> {
         ("spec.models", spec.models.is_some()),
         ("spec.eventSinks", !spec.event_sinks.is_empty()),
         ("spec.userServers", spec.user_servers),
-        (
-            "spec.audit.durability",
-            spec.audit.durability == AuditDurability::Buffered,
-        ),
         (
             "spec.concurrency",
             spec.concurrency != Concurrency::default(),

@@ -127,9 +127,7 @@ pub fn validate(
         rate_limits: rate_limits(spec),
         audit: document::AuditConfig {
             retention_days: spec.audit.retention.days(),
-            // Never less than asked for: while buffering is not supported, the
-            // condition `Supported` names the field.
-            durability: document::AuditDurability::Synchronous,
+            durability: spec.audit.durability,
         },
         suspended: spec.suspended,
         deletion_policy: spec.deletion_policy,

@@ -149,11 +149,10 @@ fn private_keys_are_refused() {
 
 #[test]
 fn fields_without_effect_are_named_and_the_organization_is_served() {
-    let spec = "userServers: true\naudit: {durability: buffered}\nconcurrency: {requests: 5}\nmodels: {}\neventSinks: [{name: a, url: 'https://a.example.com', secretRef: {name: s}}]";
+    let spec = "userServers: true\nconcurrency: {requests: 5}\nmodels: {}\neventSinks: [{name: a, url: 'https://a.example.com', secretRef: {name: s}}]";
     let mut found = valid(spec).unsupported;
     found.sort_unstable();
     let expected = [
-        "spec.audit.durability",
         "spec.concurrency",
         "spec.eventSinks",
         "spec.models",
@@ -163,10 +162,11 @@ fn fields_without_effect_are_named_and_the_organization_is_served() {
 }
 
 #[test]
-fn a_record_that_may_be_buffered_is_kept_synchronously_meanwhile() {
+fn how_the_record_is_kept_is_what_the_organization_chose() {
+    let audit = valid("audit: {durability: buffered, retention: 90d}").audit;
     assert_eq!(
-        valid("audit: {durability: buffered}").audit.durability,
-        AuditDurability::Synchronous
+        (audit.durability, audit.retention_days),
+        (AuditDurability::Buffered, 90)
     );
 }
 

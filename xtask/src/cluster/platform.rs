@@ -234,6 +234,10 @@ fn start_gateway(
             "AGENTAPI_ENCRYPTION_KEYS",
             format!("local:{}", state.key("encryption")?),
         ),
+        (
+            "AGENTAPI_AUDIT_SIGNING_KEY",
+            state.signing_key("audit-signing-key")?,
+        ),
         ("AGENTAPI_PLATFORM_NAMESPACE", NAMESPACE.to_owned()),
         ("AGENTAPI_BRIDGE_SIGNING_KEY", bridge_key.to_owned()),
         ("AGENTAPI_HOSTS_FILE", hosts.display().to_string()),

@@ -33,13 +33,17 @@ pub enum Action {
     ApiKeyCreate,
     /// An API key is revoked.
     ApiKeyRevoke,
+    /// The organization's record is exported.
+    AuditExport,
+    /// The personal fields of an actor are erased from the record.
+    AuditErase,
     /// A caller was refused access to something of the organization.
     AccessDenied,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SessionCreate,
         Self::SessionUpdate,
         Self::SessionDelete,
@@ -52,6 +56,8 @@ impl Action {
         Self::PromptGet,
         Self::ApiKeyCreate,
         Self::ApiKeyRevoke,
+        Self::AuditExport,
+        Self::AuditErase,
         Self::AccessDenied,
     ];
 
@@ -70,6 +76,8 @@ impl Action {
             Self::PromptGet => "prompt.get",
             Self::ApiKeyCreate => "api_key.create",
             Self::ApiKeyRevoke => "api_key.revoke",
+            Self::AuditExport => "audit.export",
+            Self::AuditErase => "audit.erase",
             Self::AccessDenied => "access.denied",
         }
     }

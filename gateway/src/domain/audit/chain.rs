@@ -4,6 +4,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::checkpoint::ChainState;
+use super::claims::Claim;
 use super::seal::{Head, commitment};
 use super::{CommitmentKey, Record};
 
@@ -58,6 +60,27 @@ pub enum Flaw {
         /// The position at which it was found.
         expected: u64,
     },
+    /// The record is not the one that a checkpoint states.
+    #[error(
+        "is not the one that checkpoint {checkpoint} states: it, or one before it, was replaced"
+    )]
+    NotAsStated {
+        /// Number of the checkpoint.
+        checkpoint: u64,
+    },
+    /// The last records of the chain are not there.
+    #[error(
+        "is missing, with everything after it: checkpoint {checkpoint} states the chain up to record {through}"
+    )]
+    CutOff {
+        /// The last position stated.
+        through: u64,
+        /// Number of the checkpoint.
+        checkpoint: u64,
+    },
+    /// The record was added after its chain was closed.
+    #[error("was added after the chain was closed")]
+    AfterClose,
     /// The record belongs to another writer's chain.
     #[error("belongs to writer {writer}")]
     ForeignWriter {
@@ -68,22 +91,32 @@ pub enum Flaw {
 
 /// Walks one chain in order, remembering nothing but its head.
 ///
-/// Names every record that was changed, removed or moved. What it cannot see is
-/// the removal of the last records, nor a chain rewritten from one record to its
-/// end: for those the head must be known from elsewhere.
+/// Names every record that was changed, removed or moved. The removal of the
+/// last records, and a chain rewritten from one record to its end, are seen
+/// where checkpoints claim more than is there.
 #[derive(Clone, Debug)]
 pub struct ChainCheck {
     writer: Uuid,
     head: Head,
+    claim: Option<Claim>,
+    /// How many of the claimed heads have been passed.
+    passed: usize,
 }
 
 impl ChainCheck {
-    /// Before the first record of the writer's chain.
-    pub fn new(writer: Uuid) -> Self {
+    /// Before the first record of the writer's chain, with what checkpoints say of it.
+    pub fn new(writer: Uuid, claim: Option<Claim>) -> Self {
         Self {
             writer,
             head: Head::default(),
+            claim,
+            passed: 0,
         }
+    }
+
+    /// The writer whose chain it is.
+    pub fn writer(&self) -> Uuid {
+        self.writer
     }
 
     /// Position of the last record seen.
@@ -131,7 +164,50 @@ impl ChainCheck {
         if record.sequence >= expected {
             self.head = Head::after(record);
         }
+        let writer = self.writer;
+        problems.extend(self.compare(record).map(|what| Problem {
+            writer,
+            sequence: record.sequence,
+            what,
+        }));
         problems
+    }
+
+    /// After the last record that is there: what checkpoints claim beyond it.
+    pub fn finish(self) -> Option<Problem> {
+        let claim = self.claim?;
+        let claimed = claim.heads.last()?;
+        let gone = claim.state == ChainState::Dropped && self.head.sequence == 0;
+        let what = match self.head.sequence {
+            _ if gone => return None,
+            last if last < claimed.sequence => Flaw::CutOff {
+                through: claimed.sequence,
+                checkpoint: claimed.checkpoint,
+            },
+            last if last > claimed.sequence && claim.state != ChainState::Open => Flaw::AfterClose,
+            _ => return None,
+        };
+        Some(Problem {
+            writer: self.writer,
+            sequence: self.head.sequence.min(claimed.sequence) + 1,
+            what,
+        })
+    }
+
+    /// Whether the record is what a checkpoint states for its position.
+    fn compare(&mut self, record: &Record) -> Option<Flaw> {
+        let heads = &self.claim.as_ref()?.heads;
+        while let Some(claimed) = heads.get(self.passed) {
+            if claimed.sequence > record.sequence {
+                return None;
+            }
+            self.passed += 1;
+            if claimed.sequence == record.sequence && claimed.hash != record.hash {
+                let checkpoint = claimed.checkpoint;
+                return Some(Flaw::NotAsStated { checkpoint });
+            }
+        }
+        None
     }
 }
 

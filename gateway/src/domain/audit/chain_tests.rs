@@ -46,7 +46,7 @@ fn chain(length: usize) -> Vec<Record> {
 }
 
 fn check(records: &[Record]) -> Vec<Problem> {
-    let mut check = ChainCheck::new(WRITER);
+    let mut check = ChainCheck::new(WRITER, None);
     records
         .iter()
         .flat_map(|record| check.next(record))

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Engine, SqlStore, Transaction, now, paged, start_of_list, timestamp};
-use crate::domain::audit::Record;
+use crate::domain::audit::{Partition, Record};
 use crate::store::{
-    AuditFilter, AuditRow, AuditStore, Page, Paged, StoreError, TenantId, WriterId,
+    AuditBatch, AuditFilter, AuditRow, AuditStore, Page, Paged, StoreError, TenantId, WriterId,
 };
 
 /// The columns of a record, in the order in which [`Sealed`] holds them.
@@ -26,17 +26,19 @@ const PAGE: &str = concat!(
     audit_columns!(),
     " FROM audit_logs WHERE tenant_id = $1 AND id < $2 AND id >= $3 \
      AND time >= $4 AND time < $5 AND ($6 IS NULL OR action = $6) AND ($7 IS NULL OR actor = $7) \
-     ORDER BY id DESC LIMIT $8"
+     AND ($8 IS NULL OR resource = $8) AND ($9 IS NULL OR outcome = $9) \
+     ORDER BY id DESC LIMIT $10"
 );
 
-/// Steps from writer to writer along the primary key, instead of reading every record.
-const WRITERS: &str = "WITH RECURSIVE writers (writer) AS ( \
-       SELECT (SELECT writer FROM audit_logs WHERE tenant_id = $1 ORDER BY writer LIMIT 1) \
-       UNION ALL \
-       SELECT (SELECT logs.writer FROM audit_logs logs \
-               WHERE logs.tenant_id = $1 AND logs.writer > writers.writer ORDER BY logs.writer LIMIT 1) \
-       FROM writers WHERE writers.writer IS NOT NULL \
-     ) SELECT writer FROM writers WHERE writer IS NOT NULL ORDER BY writer";
+const OPEN_WRITER: &str = "INSERT INTO audit_writers (id, opened_at, seen_at, month, retention_days) \
+     VALUES ($1, $2, $2, $3, $4)";
+
+/// The partition of a chain is that of its writer.
+const ADD_CHAIN: &str = "INSERT INTO audit_chains (tenant_id, writer, month, retention_days) \
+     VALUES ($1, $2, (SELECT month FROM audit_writers WHERE id = $2), \
+             (SELECT retention_days FROM audit_writers WHERE id = $2))";
+
+const WRITERS: &str = "SELECT writer FROM audit_chains WHERE tenant_id = $1 ORDER BY writer";
 
 const CHAIN: &str = concat!(
     "SELECT ",
@@ -133,15 +135,44 @@ impl TryFrom<Sealed> for Record {
 
 #[async_trait]
 impl<E: Engine> AuditStore for SqlStore<E> {
-    async fn open_writer(&self, writer: WriterId) -> Result<(), StoreError> {
-        self.engine.open_writer(writer, now()).await
+    async fn open_writer(&self, writer: WriterId, partition: Partition) -> Result<(), StoreError> {
+        let values = [
+            writer.0.into(),
+            now().into(),
+            i64::from(partition.month.number()).into(),
+            i64::from(partition.retention_days).into(),
+        ];
+        let mut transaction = self.engine.record().await?;
+        self.engine
+            .add_partition(&mut transaction, partition)
+            .await?;
+        transaction.execute(OPEN_WRITER, &values).await?;
+        transaction.commit().await
     }
 
-    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        if rows.is_empty() {
+    async fn append_audit(&self, batch: &AuditBatch) -> Result<(), StoreError> {
+        if batch.rows.is_empty() {
             return Ok(());
         }
-        self.engine.append_audit(rows).await
+        let rows = batch
+            .rows
+            .iter()
+            .map(Sealed::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
+        let writers: Vec<_> = batch.writers.iter().map(|(id, may)| (*id, *may)).collect();
+        let mut transaction = self.engine.record().await?;
+        for first in rows.iter().filter(|row| row.sequence == 1) {
+            let values = [first.tenant_id.into(), first.writer.into()];
+            transaction.execute(ADD_CHAIN, &values).await?;
+        }
+        let added = self
+            .engine
+            .append_audit(&mut transaction, &rows, &writers, now())
+            .await?;
+        if added < rows.len() as u64 {
+            return Err(StoreError::WriterClosed);
+        }
+        transaction.commit().await
     }
 
     async fn audit_page(
@@ -160,6 +191,8 @@ impl<E: Engine> AuditStore for SqlStore<E> {
             until.as_microsecond().into(),
             filter.action.as_deref().into(),
             filter.actor.as_deref().into(),
+            filter.resource.as_deref().into(),
+            filter.outcome.as_deref().into(),
             (i64::from(page.limit) + 1).into(),
         ];
         let mut transaction = self.engine.read(tenant).await?;

@@ -6,7 +6,9 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use crate::store::{AuditRow, StoreError, TenantId, WriterId};
+use super::Sealed;
+use crate::domain::audit::Partition;
+use crate::store::{StoreError, TenantId, WriterId};
 
 /// A database: connections, transactions, locks.
 #[async_trait]
@@ -28,11 +30,47 @@ pub(in crate::store) trait Engine: Send + Sync + 'static {
         user: &str,
     ) -> Result<(), StoreError>;
 
-    /// Adds a writer of audit records.
-    async fn open_writer(&self, writer: WriterId, now: i64) -> Result<(), StoreError>;
+    /// Begins a transaction of a job that crosses tenants.
+    async fn work(&self) -> Result<Self::Transaction, StoreError>;
 
-    /// Commits audit records of any tenants, all or none.
-    async fn append_audit(&self, rows: &[AuditRow]) -> Result<(), StoreError>;
+    /// Begins a transaction of the worker that is confined to one tenant.
+    async fn work_for(&self, tenant: TenantId) -> Result<Self::Transaction, StoreError>;
+
+    /// Begins a transaction that appends audit records, and waits for nothing but others of its kind.
+    async fn record(&self) -> Result<Self::Transaction, StoreError>;
+
+    /// Adds audit records in a transaction of [`record`](Engine::record), and says that their
+    /// writers live; returns how many were added: those of closed writers are not.
+    async fn append_audit(
+        &self,
+        transaction: &mut Self::Transaction,
+        rows: &[Sealed],
+        writers: &[(WriterId, u32)],
+        now: i64,
+    ) -> Result<u64, StoreError>;
+
+    /// Makes a place for the records of a partition.
+    async fn add_partition(
+        &self,
+        transaction: &mut Self::Transaction,
+        partition: Partition,
+    ) -> Result<(), StoreError>;
+
+    /// Removes the records of a partition, and everything about their chains.
+    async fn drop_partition(
+        &self,
+        transaction: &mut Self::Transaction,
+        partition: Partition,
+    ) -> Result<(), StoreError>;
+
+    /// Erases the personal fields of an actor in a transaction of
+    /// [`work_for`](Engine::work_for); returns of how many records.
+    async fn erase_actor(
+        &self,
+        transaction: &mut Self::Transaction,
+        tenant: TenantId,
+        actor: &str,
+    ) -> Result<u64, StoreError>;
 
     /// Removes a bounded number of rows of any tenants that have ended; returns how many.
     async fn sweep(&self, now: i64) -> Result<u64, StoreError>;

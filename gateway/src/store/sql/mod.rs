@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_keeping;
 mod engine;
 mod idempotency;
 mod mcp_sessions;

@@ -1,0 +1,205 @@
+//! Row-level security by mutation: with each policy dropped, opened or switched off
+//! in turn, at least one of the checks must fail. A check that no mutation makes
+//! fail would show nothing.
+
+use std::sync::Arc;
+
+use agentapi_e2e::postgres::TestDatabase;
+use agentapi_e2e::store_contract;
+use agentapi_gateway::store::{self, Store, TenantId};
+use anyhow::{Result, ensure};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor, query_as, query_scalar};
+use uuid::Uuid;
+
+use super::filled::tenant_tables;
+use super::isolation::filled;
+
+const ACME: TenantId = TenantId(Uuid::from_u128(0xACE));
+const NOBODY: &str = "00000000-0000-0000-0000-0000deadbeef";
+
+/// A policy as it can be made again.
+#[derive(Clone, Debug, sqlx::FromRow)]
+struct Policy {
+    tablename: String,
+    policyname: String,
+    cmd: String,
+    roles: Vec<String>,
+    qual: Option<String>,
+    with_check: Option<String>,
+}
+
+impl Policy {
+    async fn all(superuser: &mut PgConnection) -> Result<Vec<Self>> {
+        let policies = query_as(
+            "SELECT tablename::text, policyname::text, cmd, roles::text[], qual, with_check \
+             FROM pg_policies WHERE schemaname = 'public' ORDER BY tablename, policyname",
+        );
+        Ok(policies.fetch_all(superuser).await?)
+    }
+
+    fn place(&self) -> String {
+        format!("{} ON {}", self.policyname, self.tablename)
+    }
+
+    fn drop(&self) -> String {
+        format!("DROP POLICY {}", self.place())
+    }
+
+    fn create(&self) -> String {
+        let (command, roles) = (&self.cmd, self.roles.join(", "));
+        let place = self.place();
+        let clauses = self.clauses(self.qual.as_deref(), self.with_check.as_deref());
+        format!("CREATE POLICY {place} FOR {command} TO {roles}{clauses}")
+    }
+
+    /// The same policy for every row; `None` where it is that already.
+    fn open(&self) -> Option<String> {
+        let open = |expression: &Option<String>| expression.as_ref().map(|_| "true".to_owned());
+        let (qual, with_check) = (open(&self.qual), open(&self.with_check));
+        let is_open = (&qual, &with_check) == (&self.qual, &self.with_check);
+        let clauses = self.clauses(qual.as_deref(), with_check.as_deref());
+        (!is_open).then(|| format!("ALTER POLICY {}{clauses}", self.place()))
+    }
+
+    fn restore(&self) -> String {
+        let clauses = self.clauses(self.qual.as_deref(), self.with_check.as_deref());
+        format!("ALTER POLICY {}{clauses}", self.place())
+    }
+
+    fn clauses(&self, qual: Option<&str>, with_check: Option<&str>) -> String {
+        let using = qual.map(|qual| format!(" USING ({qual})"));
+        let check = with_check.map(|check| format!(" WITH CHECK ({check})"));
+        using.unwrap_or_default() + &check.unwrap_or_default()
+    }
+}
+
+/// What holds as long as every policy is as it should be.
+async fn checks(database: &TestDatabase, store: &Arc<dyn Store>) -> Result<()> {
+    let mut gateway = database.connect(database.gateway_url()).await?;
+    let tables = tenant_tables(&mut gateway).await?;
+    for table in &tables {
+        let table = table.as_str();
+        ensure!(
+            rows(&mut gateway, table, &ACME.0.to_string()).await? > 0,
+            "own rows of {table}"
+        );
+        for tenant in ["", NOBODY] {
+            ensure!(
+                rows(&mut gateway, table, tenant).await? == 0,
+                "rows of {table} for {tenant:?}"
+            );
+        }
+    }
+    gateway.execute("RESET agentapi.tenant").await?;
+    for table in &tables {
+        ensure!(
+            count(&mut gateway, table).await? == 0,
+            "rows of {table} without a tenant"
+        );
+    }
+    for statement in [
+        format!("INSERT INTO organizations VALUES ('{NOBODY}', 0)"),
+        format!(
+            "INSERT INTO sessions VALUES ('{}', gen_random_uuid(), 'mallory', 'default', '{{}}', 0, 0, 0, 0)",
+            ACME.0
+        ),
+    ] {
+        let set = format!("SET agentapi.tenant = '{}'", Uuid::from_u128(0xBAD));
+        gateway.execute(AssertSqlSafe(set)).await?;
+        let written = gateway.execute(AssertSqlSafe(statement)).await;
+        ensure!(written.is_err(), "a row of another tenant was written");
+    }
+    owner_sees_one_tenant(database).await?;
+    jobs_are_done(store.clone()).await
+}
+
+/// The owner is bound as well: its functions are called by the gateway's worker.
+async fn owner_sees_one_tenant(database: &TestDatabase) -> Result<()> {
+    let mut owner = database.connect(database.owner_url()).await?;
+    for table in [
+        "sessions",
+        "organizations",
+        "mcp_sessions",
+        "mcp_upstreams",
+        "audit_logs",
+    ] {
+        ensure!(
+            count(&mut owner, table).await? == 0,
+            "the owner sees rows of {table}"
+        );
+    }
+    Ok(())
+}
+
+/// What the narrow policies are for still works.
+async fn jobs_are_done(store: Arc<dyn Store>) -> Result<()> {
+    let tests = tokio::spawn(async move {
+        store_contract::erase_a_new_actor(store.clone()).await?;
+        store_contract::remove_a_new_expired_chain(store).await
+    });
+    tests.await?
+}
+
+async fn rows(connection: &mut PgConnection, table: &str, tenant: &str) -> Result<i64> {
+    let set = format!("SET agentapi.tenant = '{tenant}'");
+    connection.execute(AssertSqlSafe(set)).await?;
+    count(connection, table).await
+}
+
+async fn count(connection: &mut PgConnection, table: &str) -> Result<i64> {
+    let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    Ok(query_scalar(count).fetch_one(connection).await?)
+}
+
+/// A change that takes something away from row-level security, and how to undo it.
+struct Mutation {
+    change: String,
+    undo: String,
+}
+
+async fn mutations(superuser: &mut PgConnection) -> Result<Vec<Mutation>> {
+    let mut mutations = Vec::new();
+    for policy in Policy::all(superuser).await? {
+        mutations.push(Mutation {
+            change: policy.drop(),
+            undo: policy.create(),
+        });
+        let undo = policy.restore();
+        mutations.extend(policy.open().map(|change| Mutation { change, undo }));
+    }
+    for table in tenant_tables(superuser).await? {
+        mutations.push(Mutation {
+            change: format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"),
+            undo: format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
+        });
+    }
+    Ok(mutations)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_mutation_of_a_policy_is_noticed() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        filled(&database).await?;
+        let store = store::open(&database.gateway_url()).await?;
+        let mut superuser = database.connect(database.superuser_url()).await?;
+        checks(&database, &store).await?;
+        let mutations = mutations(&mut superuser).await?;
+        assert!(
+            mutations.len() > 15,
+            "there are only {} mutations",
+            mutations.len()
+        );
+        let mut unnoticed = Vec::new();
+        for Mutation { change, undo } in mutations {
+            superuser.execute(AssertSqlSafe(change.clone())).await?;
+            if checks(&database, &store).await.is_ok() {
+                unnoticed.push(change);
+            }
+            superuser.execute(AssertSqlSafe(undo)).await?;
+        }
+        assert_eq!(unnoticed, [""; 0], "no check failed");
+        checks(&database, &store).await
+    })
+    .await
+}
