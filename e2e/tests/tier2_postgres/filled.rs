@@ -15,7 +15,7 @@ const FILL: &[&str] = &[
     "CREATE TEMPORARY TABLE busy ON COMMIT PRESERVE ROWS AS \
        SELECT tenant_id, row_number() OVER () AS number FROM (SELECT tenant_id FROM organizations LIMIT 200) chosen",
     "INSERT INTO sessions (tenant_id, id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at) \
-       SELECT tenant_id, gen_random_uuid(), 'user-' || item % 10, 'default', '{}', item, item, 600000000, 4102444800000000 \
+       SELECT tenant_id, gen_random_uuid(), 'user-' || item % 10, 'default', '{}', item, 4102444700000000, 600000000, 4102444800000000 \
        FROM busy, generate_series(1, 40) item",
     "INSERT INTO mcp_sessions (tenant_id, id, user_id, workspace, session_id, protocol_version, client_capabilities, \
          client_info, created_at, expires_at) \
@@ -23,6 +23,16 @@ const FILL: &[&str] = &[
        FROM sessions",
     "INSERT INTO mcp_upstreams (tenant_id, mcp_session_id, server, session_id, protocol_version) \
        SELECT tenant_id, id, 'notes', 'upstream', '2025-11-25' FROM mcp_sessions",
+    "INSERT INTO session_members (tenant_id, session_id, user_id, role, added_at) \
+       SELECT tenant_id, id, 'member', 'viewer', 0 FROM sessions",
+    "INSERT INTO session_events (tenant_id, session_id, sequence, time, kind, data) \
+       SELECT tenant_id, id, 1, 0, 'session.created', '{}' FROM sessions",
+    "INSERT INTO api_keys (tenant_id, id, user_id, name, secret_hash, roles, scopes, created_at, expires_at) \
+       SELECT tenant_id, gen_random_uuid(), user_id, 'key', decode(repeat('00', 32), 'hex'), '[]', '[]', 0, expires_at \
+       FROM sessions",
+    "INSERT INTO idempotency_keys (tenant_id, user_id, operation, key, fingerprint, created, expires_at) \
+       SELECT tenant_id, user_id, 'session.create', id::text, decode(repeat('00', 32), 'hex'), '{}', expires_at \
+       FROM sessions",
     // The months and classes that the contract's tests write to.
     "CREATE TEMPORARY TABLE places ON COMMIT PRESERVE ROWS AS SELECT month, days, gen_random_uuid() AS writer FROM \
        (VALUES (202609, 365), (202001, 30), (202001, 2555), \

@@ -18,6 +18,21 @@ use super::isolation::filled;
 const ACME: TenantId = TenantId(Uuid::from_u128(0xACE));
 const NOBODY: &str = "00000000-0000-0000-0000-0000deadbeef";
 
+/// Tables whose ended rows the sweeper sees, and one that has ended in each.
+const SWEPT: [&str; 4] = ["sessions", "mcp_sessions", "api_keys", "idempotency_keys"];
+const ENDED: &str = "
+    INSERT INTO sessions
+        SELECT tenant_id, gen_random_uuid(), user_id, workspace, metadata, 0, 0, 0, 0 FROM sessions LIMIT 1;
+    INSERT INTO mcp_sessions (tenant_id, id, user_id, workspace, protocol_version, client_capabilities, client_info,
+            created_at, expires_at)
+        SELECT tenant_id, gen_random_uuid(), user_id, workspace, '2025-11-25', '{}', '{}', 0, 0 FROM sessions LIMIT 1;
+    INSERT INTO api_keys (tenant_id, id, user_id, name, secret_hash, roles, scopes, created_at, expires_at)
+        SELECT tenant_id, gen_random_uuid(), user_id, 'key', decode(repeat('00', 32), 'hex'), '[]', '[]', 0, 0
+        FROM sessions LIMIT 1;
+    INSERT INTO idempotency_keys (tenant_id, user_id, operation, key, fingerprint, created, expires_at)
+        SELECT tenant_id, user_id, 'session.create', 'ended', decode(repeat('00', 32), 'hex'), '{}', 0
+        FROM sessions LIMIT 1;";
+
 /// A policy as it can be made again.
 #[derive(Clone, Debug, sqlx::FromRow)]
 struct Policy {
@@ -110,6 +125,11 @@ async fn checks(database: &TestDatabase, store: &Arc<dyn Store>) -> Result<()> {
         let written = gateway.execute(AssertSqlSafe(statement)).await;
         ensure!(written.is_err(), "a row of another tenant was written");
     }
+    gateway.execute("SET ROLE agentapi_worker").await?;
+    for table in SWEPT {
+        let seen = count(&mut gateway, table).await?;
+        ensure!(seen == 1, "the sweeper sees {seen} rows of {table}");
+    }
     owner_sees_one_tenant(database).await?;
     jobs_are_done(store.clone()).await
 }
@@ -183,6 +203,7 @@ async fn every_mutation_of_a_policy_is_noticed() -> Result<()> {
         filled(&database).await?;
         let store = store::open(&database.gateway_url()).await?;
         let mut superuser = database.connect(database.superuser_url()).await?;
+        superuser.execute(ENDED).await?;
         checks(&database, &store).await?;
         let mutations = mutations(&mut superuser).await?;
         assert!(

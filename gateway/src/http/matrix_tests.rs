@@ -194,6 +194,7 @@ fn body(endpoint: &Endpoint) -> String {
         ("POST", "/v1/sessions" | "/v1/prompts/preview") => json!({}),
         ("PATCH", "/v1/sessions/{id}") => json!({ "metadata": {} }),
         ("PUT", "/v1/sessions/{id}/members/{user}") => json!({ "role": "viewer" }),
+        ("POST", "/v1/audit/erasures") => json!({ "actor": "somebody" }),
         ("POST", "/v1/api-keys") => json!({ "name": "k", "scopes": ["mcp"] }),
         ("POST", path) if path.ends_with("/mcp") || path.ends_with("/mcp/{server}") => json!({
             "jsonrpc": "2.0", "id": 1, "method": "initialize",
