@@ -67,6 +67,11 @@ pub(crate) struct TestOptions {
     /// 4 real peers
     #[arg(long = "tier", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) tiers: Vec<u8>,
+    /// Run the long proofs of the operator instead: a crash after every write,
+    /// every field of every resource, a faulty API server, drift of every
+    /// field, a leader that wakes up too late
+    #[arg(long, conflicts_with = "tiers")]
+    pub(crate) faults: bool,
     /// Run only the tests whose name contains this
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Option<String>,

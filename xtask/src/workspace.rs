@@ -65,6 +65,17 @@ impl Workspace {
         self.local("bench")
     }
 
+    /// The control plane of `cargo xtask test` on which no operator runs until
+    /// a test starts one.
+    pub(crate) fn bare_test_state(&self) -> PathBuf {
+        self.local("test-bare")
+    }
+
+    /// What `cargo xtask test --faults` measured.
+    pub(crate) fn fault_results(&self) -> PathBuf {
+        self.local("results/faults")
+    }
+
     /// `path` as a person in the repository would type it.
     pub(crate) fn display<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()

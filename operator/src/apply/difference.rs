@@ -13,6 +13,10 @@ const QUANTITY_MAPS: [&str; 7] = [
     "min",
 ];
 
+/// Maps that say more or less with every entry: what others add to one is a
+/// difference (a default deny for some pods only denies nothing to the rest).
+const SELECTORS: [&str; 3] = ["podSelector", "namespaceSelector", "selector"];
+
 /// Whether every field of `wanted` has the same value in `live`, which may have
 /// more of them; lists must have the same length, since most lists are owned
 /// whole. Fields named in `except`, at the top only, are not compared.
@@ -28,6 +32,9 @@ pub(crate) fn covers(wanted: &Value, live: &Value, except: &[&str]) -> bool {
 
 fn member_covers(name: &str, wanted: &Value, live: Option<&Value>) -> bool {
     match (wanted, live) {
+        (Value::Object(wanted), Some(Value::Object(live))) if SELECTORS.contains(&name) => {
+            wanted == live
+        }
         // The API server leaves empty maps and lists out.
         (Value::Object(wanted), None) => wanted.is_empty(),
         (Value::Array(wanted), None) => wanted.is_empty(),
@@ -111,6 +118,12 @@ mod tests {
     #[test]
     fn a_changed_field_is_a_difference() {
         assert!(!same(json!({"a": {"b": 1}}), json!({"a": {"b": 2}})));
+    }
+
+    #[test]
+    fn a_narrowed_selector_is_a_difference() {
+        let narrowed = json!({"podSelector": {"matchLabels": {"a": "b"}}});
+        assert!(!same(json!({"podSelector": {}}), narrowed));
     }
 
     #[test]

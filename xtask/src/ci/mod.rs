@@ -103,6 +103,7 @@ fn all_tests(workspace: &Workspace) -> Result<()> {
         workspace,
         &TestOptions {
             tiers: Vec::new(),
+            faults: false,
             filter: None,
         },
     )

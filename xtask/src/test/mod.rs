@@ -1,7 +1,9 @@
 //! `cargo xtask test`: installs what the tests need, starts the services, and
-//! runs the tests by tier.
+//! runs the tests by tier, or the long proofs of `--faults`.
 
+mod bare;
 mod libtest;
+mod results;
 mod run;
 mod services;
 mod suites;
@@ -16,18 +18,20 @@ use crate::workspace::Workspace;
 use crate::{interrupt, progress};
 use libtest::Counts;
 use services::Services;
-use suites::Suites;
+use suites::{Group, Suites};
 use table::Row;
 
-/// The tiers of docs/TESTING.md and what each talks to.
-const TIERS: [(u8, &str); 4] = [
-    (1, "pure: nothing installed"),
-    (2, "contract: PostgreSQL, Redis"),
-    (3, "API server: the whole platform"),
-    (4, "peers: real MCP servers, identity provider"),
+/// The groups of docs/TESTING.md and what each talks to.
+const GROUPS: [(Group, &str); 5] = [
+    (Group::Tier(1), "pure: nothing installed"),
+    (Group::Tier(2), "contract: PostgreSQL, Redis"),
+    (Group::Tier(3), "API server: the whole platform"),
+    (Group::Tier(4), "peers: real MCP servers, identity provider"),
+    (Group::Faults, "the operator under crash, fault and drift"),
 ];
 
-/// Runs the chosen tiers (all of them by default) and prints a table.
+/// Runs the chosen tiers (all of them by default), or the long proofs, and
+/// prints a table.
 ///
 /// # Errors
 /// When a test fails, a tier cannot be set up, or nothing matches.
@@ -36,38 +40,52 @@ pub(crate) fn execute(workspace: &Workspace, options: &TestOptions) -> Result<()
     progress::heading("build");
     let suites = Suites::build(workspace)?;
     let mut services = Services::new(workspace, suites.programs())?;
-    let outcome = run_tiers(workspace, options, &suites, &mut services);
+    let outcome = run_groups(workspace, options, &suites, &mut services);
     interrupt::acknowledge();
     progress::heading("stop");
     let stopped = services.stop();
     let rows = outcome?;
     stopped?;
+    if options.faults {
+        println!("\n{}", results::table(workspace)?);
+    }
     println!("\n{}", table::render(&rows));
     conclude(&rows)
 }
 
-fn run_tiers(
+/// Whether the command line asks for a group.
+fn is_chosen(group: Group, options: &TestOptions) -> bool {
+    match group {
+        Group::Tier(tier) => {
+            !options.faults && (options.tiers.is_empty() || options.tiers.contains(&tier))
+        }
+        Group::Faults => options.faults,
+    }
+}
+
+fn run_groups(
     workspace: &Workspace,
     options: &TestOptions,
     suites: &Suites,
     services: &mut Services,
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (tier, what) in TIERS {
-        if !options.tiers.is_empty() && !options.tiers.contains(&tier) {
+    for (group, what) in GROUPS {
+        if !is_chosen(group, options) {
             continue;
         }
-        progress::heading(&format!("tier {tier} – {what}"));
+        progress::heading(&format!("{group} – {what}"));
         let started = Instant::now();
+        let filter = options.filter.as_deref();
         let result = services
-            .set_up(tier)
-            .and_then(|()| run::tier(workspace, suites, tier, services, options.filter.as_deref()));
+            .set_up(group)
+            .and_then(|()| run::group(workspace, suites, group, services, filter));
         interrupt::check()?;
         if let Err(error) = &result {
             progress::failure(error);
         }
         rows.push(Row {
-            tier,
+            group,
             what,
             result,
             time: started.elapsed(),
@@ -90,8 +108,8 @@ fn conclude(rows: &[Row]) -> Result<()> {
         .filter_map(|row| {
             let error = row.result.as_ref().err()?.to_string();
             Some(format!(
-                "tier {}: {}",
-                row.tier,
+                "{}: {}",
+                row.group,
                 error.lines().next().unwrap_or_default()
             ))
         })

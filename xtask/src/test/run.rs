@@ -14,35 +14,42 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::libtest::{self, Counts};
 use super::services::Services;
-use super::suites::Suites;
+use super::suites::{Group, Suites};
 use crate::workspace::Workspace;
 use crate::{cargo, interrupt, progress};
 
 /// No program of tests takes longer, unless something hangs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The same for the long proofs.
+const FAULTS_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
 const CHECK: Duration = Duration::from_millis(200);
 
-/// Runs all of a tier's tests.
+/// Runs all of a group's tests.
 ///
 /// # Errors
 /// When there are none, or one of the programs cannot be run. A failing test
 /// is no error but a count.
-pub(super) fn tier(
+pub(super) fn group(
     workspace: &Workspace,
     suites: &Suites,
-    tier: u8,
+    group: Group,
     services: &Services,
     filter: Option<&str>,
 ) -> Result<Counts> {
     let mut total = Counts::default();
-    for suite in suites.of_tier(tier) {
+    let needs_nothing = group == Group::Tier(1);
+    let limit = match group {
+        Group::Tier(_) => LIMIT,
+        Group::Faults => FAULTS_LIMIT,
+    };
+    for suite in suites.of(group) {
         let mut command = Command::new(&suite.executable);
         command
             .current_dir(&suite.directory)
             .env("CARGO_MANIFEST_DIR", &suite.directory)
             .args(filter);
         // Tests of the first tier must not come to depend on services.
-        if tier > 1 {
+        if !needs_nothing {
             command.envs(
                 services
                     .environment()
@@ -50,9 +57,10 @@ pub(super) fn tier(
                     .map(|(name, value)| (name, value)),
             );
         }
-        total += watch(&suite.name, command, &services.log(&suite.name), tier > 1)?;
+        let log = services.log(&suite.name);
+        total += watch(&suite.name, command, &log, !needs_nothing, limit)?;
     }
-    if tier == 1 {
+    if needs_nothing {
         let mut command = cargo::command(workspace);
         command.args([
             "test",
@@ -71,16 +79,23 @@ pub(super) fn tier(
             command,
             &services.log("documentation"),
             false,
+            LIMIT,
         )?;
     }
     if filter.is_none() && total == Counts::default() {
-        bail!("there are no tests in this tier");
+        bail!("there are no tests in this group");
     }
     Ok(total)
 }
 
 /// Runs one program of tests, with a line for each test where `verbose`.
-fn watch(name: &str, mut command: Command, log: &Path, verbose: bool) -> Result<Counts> {
+fn watch(
+    name: &str,
+    mut command: Command,
+    log: &Path,
+    verbose: bool,
+    limit: Duration,
+) -> Result<Counts> {
     let started = Instant::now();
     let mut log_file =
         File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -96,7 +111,7 @@ fn watch(name: &str, mut command: Command, log: &Path, verbose: bool) -> Result<
         .spawn()
         .with_context(|| format!("cannot run the tests of {name}"))?;
     let mut report = Report::default();
-    let hung = read(&mut child, started, |line| {
+    let hung = read(&mut child, started, limit, |line| {
         report.line(line, verbose);
         writeln!(log_file, "{line}").with_context(|| format!("cannot write {}", log.display()))
     })?;
@@ -107,7 +122,7 @@ fn watch(name: &str, mut command: Command, log: &Path, verbose: bool) -> Result<
     if hung {
         eprintln!(
             "    {name} did not end within {} minutes and was killed",
-            LIMIT.as_secs() / 60
+            limit.as_secs() / 60
         );
     }
     if !status.success() && report.counts.failed == 0 {
@@ -176,6 +191,7 @@ fn kill_group(child: &Child) -> Result<()> {
 fn read(
     child: &mut Child,
     started: Instant,
+    limit: Duration,
     mut each: impl FnMut(&str) -> Result<()>,
 ) -> Result<bool> {
     let Some(output) = child.stdout.take() else {
@@ -205,7 +221,7 @@ fn read(
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if interrupt::requested() || started.elapsed() > LIMIT {
+        if interrupt::requested() || started.elapsed() > limit {
             hung = !interrupt::requested();
             kill_group(child)?;
             break;

@@ -6,7 +6,7 @@ fn counts(name: &str, script: &str) -> Counts {
     let scratch = Scratch::new(name);
     let mut command = Command::new("sh");
     command.args(["-c", script]);
-    watch(name, command, &scratch.path().join("log"), false).unwrap()
+    watch(name, command, &scratch.path().join("log"), false, LIMIT).unwrap()
 }
 
 #[test]

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::bare::{self, BareCluster};
+use super::results;
+use super::suites::Group;
 use crate::cluster::{self, Platform, Postgres, Redis};
 use crate::go_tools::KUBECTL;
 use crate::packages;
@@ -15,6 +18,7 @@ use crate::workspace::Workspace;
 pub(super) struct Services {
     workspace: Workspace,
     state: State,
+    bare: Option<BareCluster>,
     programs: PathBuf,
     environment: Vec<(&'static str, String)>,
 }
@@ -29,9 +33,11 @@ impl Services {
         if State::exists(&directory) {
             cluster::down(&directory, true)?;
         }
+        bare::remove(workspace)?;
         Ok(Self {
             workspace: workspace.clone(),
             state: State::open(&directory)?,
+            bare: None,
             programs: programs.to_path_buf(),
             environment: vec![("AGENTAPI_TEST_BIN_DIR", programs.display().to_string())],
         })
@@ -47,17 +53,33 @@ impl Services {
         self.state.log(&suite.replace(' ', "-"))
     }
 
-    /// Sets up what `tier` needs.
+    /// Sets up what a group needs.
     ///
     /// # Errors
     /// What could not be installed or started, with what would.
-    pub(super) fn set_up(&mut self, tier: u8) -> Result<()> {
-        match tier {
-            2 => self.databases(),
-            3 => self.platform(),
-            4 => self.peers(),
-            _ => Ok(()),
+    pub(super) fn set_up(&mut self, group: Group) -> Result<()> {
+        match group {
+            Group::Tier(2) => self.databases(),
+            Group::Tier(3) => {
+                self.platform()?;
+                self.bare_cluster()
+            }
+            Group::Tier(4) => self.peers(),
+            Group::Tier(_) => Ok(()),
+            Group::Faults => {
+                let results = results::empty(&self.workspace)?;
+                self.give("AGENTAPI_TEST_RESULTS", results.display().to_string());
+                self.bare_cluster()
+            }
         }
+    }
+
+    fn bare_cluster(&mut self) -> Result<()> {
+        let bare = self.bare.insert(BareCluster::up(&self.workspace)?);
+        for (name, value) in bare.environment()? {
+            self.give(name, value);
+        }
+        Ok(())
     }
 
     fn databases(&mut self) -> Result<()> {
@@ -115,6 +137,9 @@ impl Services {
     /// # Errors
     /// When a process cannot be stopped.
     pub(super) fn stop(&mut self) -> Result<()> {
+        if let Some(bare) = &mut self.bare {
+            bare.stop()?;
+        }
         self.state.stop(|_| true)
     }
 }

@@ -1,5 +1,6 @@
 //! The test programs of the workspace, built once.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -7,10 +8,28 @@ use anyhow::Result;
 use crate::cargo::{self, Artifact};
 use crate::workspace::Workspace;
 
+/// Which tests run together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Group {
+    /// A tier of docs/TESTING.md.
+    Tier(u8),
+    /// The long proofs of `cargo xtask test --faults`.
+    Faults,
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tier(number) => write!(formatter, "tier {number}"),
+            Self::Faults => formatter.write_str("faults"),
+        }
+    }
+}
+
 /// One test program.
 #[derive(Debug)]
 pub(super) struct Suite {
-    pub(super) tier: u8,
+    pub(super) group: Group,
     /// `package target`, as a person would look for it.
     pub(super) name: String,
     pub(super) executable: PathBuf,
@@ -42,7 +61,7 @@ impl Suites {
             ],
         )?;
         let mut suites: Vec<Suite> = tests.into_iter().filter_map(suite).collect();
-        suites.sort_by(|one, other| (one.tier, &one.name).cmp(&(other.tier, &other.name)));
+        suites.sort_by(|one, other| (one.group, &one.name).cmp(&(other.group, &other.name)));
         Ok(Self {
             suites,
             programs: cargo::build_programs(workspace)?,
@@ -54,8 +73,8 @@ impl Suites {
         &self.programs
     }
 
-    pub(super) fn of_tier(&self, tier: u8) -> impl Iterator<Item = &Suite> {
-        self.suites.iter().filter(move |suite| suite.tier == tier)
+    pub(super) fn of(&self, group: Group) -> impl Iterator<Item = &Suite> {
+        self.suites.iter().filter(move |suite| suite.group == group)
     }
 }
 
@@ -72,20 +91,24 @@ fn suite(artifact: Artifact) -> Option<Suite> {
         _ => "lib".to_owned(),
     };
     Some(Suite {
-        tier: tier(&target.name),
+        group: group(&target.name),
         name: format!("{package} {part}"),
         executable: artifact.executable?,
         directory,
     })
 }
 
-/// The tier in a name such as `tier3_blackbox`; all others need nothing.
-fn tier(target: &str) -> u8 {
-    target
+/// The group in a name such as `tier3_blackbox` or `faults_operator`; all
+/// others need nothing.
+fn group(target: &str) -> Group {
+    if target.starts_with("faults_") {
+        return Group::Faults;
+    }
+    let number = target
         .strip_prefix("tier")
         .and_then(|rest| rest.split('_').next())
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(1)
+        .and_then(|number| number.parse().ok());
+    Group::Tier(number.unwrap_or(1))
 }
 
 #[cfg(test)]
@@ -94,11 +117,16 @@ mod tests {
 
     #[test]
     fn a_target_is_in_the_tier_of_its_name() {
-        assert_eq!(tier("tier3_blackbox"), 3);
+        assert_eq!(group("tier3_blackbox"), Group::Tier(3));
+    }
+
+    #[test]
+    fn the_long_proofs_are_in_no_tier() {
+        assert_eq!(group("faults_operator"), Group::Faults);
     }
 
     #[test]
     fn a_target_without_a_tier_in_its_name_needs_nothing() {
-        assert_eq!(tier("rules"), 1);
+        assert_eq!(group("rules"), Group::Tier(1));
     }
 }
