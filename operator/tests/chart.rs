@@ -117,6 +117,17 @@ fn no_rule_escalates_impersonates_or_takes_everything() -> Result<()> {
 }
 
 #[test]
+fn the_operator_is_given_nothing_of_the_bridges_private_key() -> Result<()> {
+    let path = CHART.replace("operator-rbac", "operator-deployment");
+    let text = fs::read_to_string(&path).context(path)?;
+    assert!(text.contains("AGENTAPI_BRIDGE_JWKS"), "no public half");
+    for private in ["secretKeyRef", "secretRef", "SIGNING_KEY", "secretName"] {
+        assert!(!text.contains(private), "{private} in its Deployment");
+    }
+    Ok(())
+}
+
+#[test]
 fn every_rule_says_why_it_is_there() -> Result<()> {
     let text = fs::read_to_string(CHART).context(CHART)?;
     let lines: Vec<_> = text.lines().map(str::trim_start).collect();

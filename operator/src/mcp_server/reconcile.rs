@@ -184,7 +184,8 @@ async fn pods(owner: &Owner, namespace: &str, context: &Context) -> Result<Vec<P
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let parameters = ListParams::default().labels(&labels.join(","));
+    // From the API server's cache: what is a moment old will be looked at again.
+    let parameters = ListParams::default().labels(&labels.join(",")).match_any();
     let api: Api<Pod> = Api::namespaced(context.writer.client().clone(), namespace);
     let listed = api.list(&parameters).await;
     let listed =
