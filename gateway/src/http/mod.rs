@@ -1,7 +1,7 @@
 //! The HTTP surface: router, middleware, thin handlers, problem documents.
 //!
 //! A handler extracts, makes one domain call, and responds. Who may reach it is
-//! decided before, by its row in the table of [`routes`].
+//! decided before, by its row in the table of `routes`.
 
 mod act;
 mod address;
