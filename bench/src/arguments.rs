@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Measures the platform's programs against real services.
 #[derive(Debug, Parser)]
@@ -17,6 +17,9 @@ pub(crate) enum Measure {
     OperatorBaseline(BaselineOptions),
     /// The operator
     Operator(OperatorOptions),
+    /// The gateway, on the PostgreSQL and the Redis that the variables of the
+    /// end-to-end tests name
+    Gateway(GatewayOptions),
 }
 
 /// The control plane, and how much is put on it.
@@ -75,4 +78,32 @@ pub(crate) struct OperatorOptions {
     /// Seconds in which an idle operator may write nothing
     #[arg(long)]
     pub(crate) idle: u64,
+}
+
+/// What the gateway's measurements need.
+#[derive(Debug, Args)]
+pub(crate) struct GatewayOptions {
+    /// Measure only this; repeatable
+    #[arg(long)]
+    pub(crate) only: Vec<Subject>,
+    /// Where criterion left its measurements
+    #[arg(long)]
+    pub(crate) criterion: PathBuf,
+    /// Sessions and MCP clients that are opened and closed again
+    #[arg(long)]
+    pub(crate) churn: usize,
+    /// Where the measurements go, as JSON
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+}
+
+/// One part of the gateway's measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subject {
+    /// What criterion measured
+    Hot,
+    /// Rate of the audit record
+    Audit,
+    /// Rate of new sessions
+    Sessions,
 }

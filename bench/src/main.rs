@@ -2,8 +2,10 @@
 //! that `cargo xtask bench` starts.
 
 mod arguments;
+mod gateway;
 mod operator;
 mod report;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -16,6 +18,7 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().measure {
         Measure::OperatorBaseline(options) => operator::baseline(&options).await,
         Measure::Operator(options) => operator::measure(&options).await,
+        Measure::Gateway(options) => gateway::measure(&options).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -47,9 +47,10 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     /// Runs a test on a new database, and removes it afterwards, whatever happened.
-    pub async fn with<F>(test: impl FnOnce(Arc<Self>) -> F) -> Result<()>
+    pub async fn with<F, T>(test: impl FnOnce(Arc<Self>) -> F) -> Result<T>
     where
-        F: Future<Output = Result<()>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
     {
         Self::with_copy_of("template1", test).await
     }
@@ -69,15 +70,16 @@ impl TestDatabase {
     }
 
     /// Runs a test on a copy of another database, and removes it afterwards.
-    pub async fn with_copy_of<F>(template: &str, test: impl FnOnce(Arc<Self>) -> F) -> Result<()>
+    pub async fn with_copy_of<F, T>(template: &str, test: impl FnOnce(Arc<Self>) -> F) -> Result<T>
     where
-        F: Future<Output = Result<()>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
     {
         let database = Arc::new(Self::create(template).await?);
         let outcome = tokio::spawn(test(database.clone())).await;
         let removed = database.remove().await;
-        outcome.context("the test panicked")??;
-        removed
+        let outcome = outcome.context("the test panicked")??;
+        removed.map(|()| outcome)
     }
 
     /// Its name on the server.

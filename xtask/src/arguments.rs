@@ -82,6 +82,9 @@ pub(crate) enum BenchTask {
     /// The operator with many organizations, against a plain client that
     /// writes the same
     Operator(OperatorBench),
+    /// The gateway's hot operations, and its work against the bare statements
+    /// that it needs
+    Gateway(GatewayBench),
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +101,16 @@ pub(crate) struct OperatorBench {
     /// Seconds in which the idle operator may write nothing
     #[arg(long, default_value_t = 60)]
     pub(crate) idle: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GatewayBench {
+    /// Measure only this (repeatable): hot, audit, sessions, churn
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) only: Vec<String>,
+    /// Sessions and MCP clients that are opened and closed again
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) churn: usize,
 }
 
 /// A slope needs two numbers of organizations.

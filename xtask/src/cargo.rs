@@ -94,6 +94,22 @@ pub(crate) fn build_released(workspace: &Workspace, programs: &[&str]) -> Result
         .context("the build made no program")
 }
 
+/// Runs the benches of a package.
+///
+/// # Errors
+/// When one cannot be built or fails; cargo has said why.
+pub(crate) fn bench(workspace: &Workspace, package: &str) -> Result<()> {
+    let status = command(workspace)
+        .args(["bench", "--package", package])
+        .stdin(Stdio::null())
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("`cargo bench --package {package}` failed");
+    }
+    Ok(())
+}
+
 /// Runs one of the workspace's programs and returns what it printed.
 ///
 /// # Errors

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use super::clients::{client, create_members, create_organization};
 use super::scene::{self, Tenant};
-use super::usage::cpu_seconds;
 use crate::arguments::BaselineOptions;
 use crate::report::write_json;
+use crate::usage::cpu_seconds;
 
 /// What the plain client needed.
 #[derive(Debug, Serialize, Deserialize)]

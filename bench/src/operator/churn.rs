@@ -9,10 +9,10 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
 
 use super::process::Operator;
-use super::usage::Usage;
 use super::{LEFT_BEHIND, scene};
 use crate::arguments::OperatorOptions;
 use crate::report::{Bar, Report};
+use crate::usage::Usage;
 
 const INTERVAL: Duration = Duration::from_millis(25);
 const LIMIT: Duration = Duration::from_secs(60);

@@ -12,11 +12,11 @@ use super::baseline::Baseline;
 use super::clients::{create_members, create_organization};
 use super::process::Operator;
 use super::ready::{Ready, namespaces};
-use super::usage::cpu_seconds;
 use super::writes::Mark;
 use super::{SPEED, scene};
 use crate::arguments::OperatorOptions;
 use crate::report::{Bar, Report};
+use crate::usage::cpu_seconds;
 
 /// Longest time until the operator has made all namespaces.
 const LIMIT: Duration = Duration::from_secs(30 * 60);

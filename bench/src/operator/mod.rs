@@ -9,7 +9,6 @@ mod fresh;
 mod process;
 mod ready;
 mod scene;
-mod usage;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -22,10 +21,10 @@ use self::clients::client;
 use self::fresh::Fresh;
 use self::process::Operator;
 use self::ready::Ready;
-use self::usage::Usage;
 use self::writes::Mark;
 use crate::arguments::{BaselineOptions, OperatorOptions};
 use crate::report::{Bar, Report, write_json};
+use crate::usage::Usage;
 
 /// At least this part of the plain client's speed.
 const SPEED: f64 = 0.7;

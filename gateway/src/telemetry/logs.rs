@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
+use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -34,19 +36,28 @@ pub enum LogsError {
 /// # Errors
 /// See [`LogsError`].
 pub fn init_logs(format: LogFormat) -> Result<(), LogsError> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(filter)?,
-        _ => EnvFilter::new(DEFAULT_FILTER),
-    };
-    let registry = tracing_subscriber::registry().with(filter);
+    let filter = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = Some(filter).filter(|filter| !filter.is_empty());
+    let filter = filter.as_deref().unwrap_or(DEFAULT_FILTER);
+    Ok(log_lines(format, filter, std::io::stderr)?.try_init()?)
+}
+
+/// What turns events and spans into lines, as [`init_logs`] sets it up.
+///
+/// # Errors
+/// When the filter cannot be read.
+pub fn log_lines<W>(format: LogFormat, filter: &str, writer: W) -> Result<Dispatch, LogsError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let registry = tracing_subscriber::registry().with(EnvFilter::try_new(filter)?);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Json => registry
-            .with(lines.json().flatten_event(true).with_current_span(false))
-            .try_init()?,
-        LogFormat::Text => registry.with(lines.with_target(false)).try_init()?,
-    }
-    Ok(())
+    Ok(match format {
+        LogFormat::Json => {
+            Dispatch::new(registry.with(lines.json().flatten_event(true).with_current_span(false)))
+        }
+        LogFormat::Text => Dispatch::new(registry.with(lines.with_target(false))),
+    })
 }

@@ -3,7 +3,7 @@
 mod logs;
 mod metrics;
 
-pub use logs::{LogFormat, LogsError, init_logs};
+pub use logs::{LogFormat, LogsError, init_logs, log_lines};
 pub use metrics::Metrics;
 
 /// An error with its sources, as one line for the log. A source that its error

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: measurements in release builds, each with a table on
 //! stdout and JSON under `bench/results/`.
 
+mod gateway;
+mod measuring;
 mod operator;
 
 use anyhow::Result;
@@ -18,5 +20,6 @@ pub(crate) fn execute(workspace: &Workspace, task: &BenchTask) -> Result<()> {
     interrupt::install()?;
     match task {
         BenchTask::Operator(options) => operator::execute(workspace, options),
+        BenchTask::Gateway(options) => gateway::execute(workspace, options),
     }
 }

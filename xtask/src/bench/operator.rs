@@ -3,19 +3,18 @@
 //! one after the other, so that neither finds what the other left.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use super::measuring::{BENCH, run, with_state};
 use crate::arguments::OperatorBench;
 use crate::cluster::{self, service_account_kubeconfig};
-use crate::process::Identity;
 use crate::state::State;
 use crate::workspace::Workspace;
-use crate::{cargo, interrupt, progress};
+use crate::{cargo, progress};
 
 const OPERATOR: &str = "agentapi-operator";
-const BENCH: &str = "agentapi-bench";
 
 /// Builds, starts, measures and stops.
 pub(super) fn execute(workspace: &Workspace, options: &OperatorBench) -> Result<()> {
@@ -82,16 +81,10 @@ fn on_a_new_cluster(
     workspace: &Workspace,
     measure: impl FnOnce(&mut State, &Cluster) -> Result<()>,
 ) -> Result<()> {
-    let directory = workspace.bench_state();
-    if State::exists(&directory) {
-        cluster::down(&directory, true)?;
-    }
-    let mut state = State::open(&directory)?;
-    let outcome = start(workspace, &mut state).and_then(|cluster| measure(&mut state, &cluster));
-    interrupt::acknowledge();
-    let stopped = state.stop(|_| true);
-    outcome?;
-    stopped
+    with_state(workspace, |state| {
+        let cluster = start(workspace, state)?;
+        measure(state, &cluster)
+    })
 }
 
 fn start(workspace: &Workspace, state: &mut State) -> Result<Cluster> {
@@ -107,31 +100,4 @@ fn start(workspace: &Workspace, state: &mut State) -> Result<Cluster> {
         operator_kubeconfig: service_account_kubeconfig(state, &kubectl, OPERATOR)?,
         apiserver,
     })
-}
-
-/// Runs the measuring program as part of what is stopped at the end.
-fn run(mut command: Command, state: &State) -> Result<()> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .spawn()
-        .with_context(|| format!("cannot start {BENCH}"))?;
-    let identity = Identity::of(child.id())?;
-    loop {
-        if let Some(status) = child.try_wait().context("cannot wait for the bench")? {
-            if status.success() {
-                return Ok(());
-            }
-            bail!(
-                "{BENCH} failed ({status}); logs are in {}",
-                state.path("logs").display()
-            );
-        }
-        if interrupt::requested() {
-            if let Some(identity) = &identity {
-                identity.stop(crate::process::StopSignal::Terminate)?;
-            }
-            return interrupt::check();
-        }
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
 }

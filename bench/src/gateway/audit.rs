@@ -1,12 +1,7 @@
 //! How fast records are written, against a plain `INSERT … SELECT unnest` as the
-//! same role under the same policies into the same table, in one run.
+//! same role under the same policies into the same table.
 //!
-//! ```sh
-//! AGENTAPI_TEST_POSTGRES_URL=… cargo run --release -p agentapi-e2e --bin audit_bench
-//! ```
-//!
-//! Rounds alternate between the two; the figure is the median of their paired
-//! ratios. Prints one line of JSON for each number of organizations.
+//! Rounds alternate between the two; the figure is the median of their paired ratios.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,13 +19,18 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Executor, query};
 use uuid::Uuid;
 
+use super::rounds::Rounds;
+use crate::report::{Bar, Report};
+
+/// At least this part of the plain statement's rate.
+const RATE: f64 = 0.7;
 const ORGANIZATIONS: [usize; 2] = [1, 1000];
 /// Callers that each wait for their record, as requests do.
 const CALLERS: usize = 512;
 /// Records of one round; a plain statement inserts as many as the recorder's largest batch.
 const RECORDS: usize = 512 * 20;
 const BATCH: usize = 512;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 9;
 
 const PLAIN: &str = "INSERT INTO audit_logs (tenant_id, writer, sequence, id, time, organization, actor, address, \
      user_agent, commitment_key, actor_commitment, address_commitment, user_agent_commitment, action, resource, \
@@ -39,57 +39,57 @@ const PLAIN: &str = "INSERT INTO audit_logs (tenant_id, writer, sequence, id, ti
      $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], \
      $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[]) given";
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures with one organization and with many.
+pub(super) async fn measure(report: &mut Report) -> Result<()> {
     for organizations in ORGANIZATIONS {
-        TestDatabase::with(move |database| async move {
+        let rounds = TestDatabase::with(move |database| async move {
             store::migrate(&database.owner_url()).await?;
             let store = store::open(&database.gateway_url()).await?;
             let mut plain = database.connect(database.gateway_url()).await?;
-            measure(organizations, store, &mut plain).await
+            compare(organizations, store, &mut plain).await
         })
         .await?;
+        let of = match organizations {
+            1 => "1 organization".to_owned(),
+            many => format!("{many} organizations"),
+        };
+        let plain = format!("audit records in a second, plain statement, {of}");
+        report.add(&plain, rounds.baseline_rate(RECORDS), "", Bar::None);
+        let ours = format!("audit records in a second, recorder, {of}");
+        report.add(&ours, rounds.measured_rate(RECORDS), "", Bar::None);
+        let ratio = format!("audit rate to the plain statement's, {of}");
+        report.add(&ratio, rounds.ratio(), "×", Bar::AtLeast(RATE));
     }
     Ok(())
 }
 
-async fn measure(
+async fn compare(
     organizations: usize,
     store: Arc<dyn Store>,
     plain: &mut PgConnection,
-) -> Result<()> {
-    let tenants: Vec<_> = (0..organizations)
+) -> Result<Rounds> {
+    let tenants: Arc<[TenantId]> = (0..organizations)
         .map(|_| TenantId(Uuid::new_v4()))
         .collect();
     let recorder = Recorder::start(store.clone()).await?;
     // Both warm, and every chain begun.
     ours(&recorder, &tenants).await?;
-    let (mut rates, mut ratios) = (Vec::new(), Vec::new());
+    theirs(plain, &sealed(&store, &tenants).await?).await?;
+    let mut rounds = Rounds::default();
     for _ in 0..ROUNDS {
         let rows = sealed(&store, &tenants).await?;
         let baseline = theirs(plain, &rows).await?;
-        let recorded = ours(&recorder, &tenants).await?;
-        rates.push(RECORDS as f64 / recorded.as_secs_f64());
-        ratios.push(baseline.as_secs_f64() / recorded.as_secs_f64());
+        rounds.add(baseline, ours(&recorder, &tenants).await?);
     }
     recorder.close().await;
-    let result = serde_json::json!({
-        "bench": "audit",
-        "organizations": organizations,
-        "recordsPerSecond": median(rates).round(),
-        "ratioToPlainInsert": (median(ratios.clone()) * 1000.0).round() / 1000.0,
-        "ratios": ratios.iter().map(|ratio| (ratio * 1000.0).round() / 1000.0).collect::<Vec<_>>(),
-        "profile": if cfg!(debug_assertions) { "dev" } else { "release" },
-    });
-    println!("{result}");
-    Ok(())
+    Ok(rounds)
 }
 
 /// The recorder, from many callers, each of which waits for its record.
-async fn ours(recorder: &Recorder, tenants: &[TenantId]) -> Result<Duration> {
+async fn ours(recorder: &Recorder, tenants: &Arc<[TenantId]>) -> Result<Duration> {
     let started = Instant::now();
     let callers = (0..CALLERS).map(|caller| {
-        let (recorder, tenants) = (recorder.clone(), tenants.to_vec());
+        let (recorder, tenants) = (recorder.clone(), tenants.clone());
         tokio::spawn(async move {
             let context = Arc::new(context());
             for number in 0..RECORDS / CALLERS {
@@ -207,9 +207,4 @@ fn context() -> Context {
         address: "192.0.2.7".to_owned(),
         user_agent: "bench/1".to_owned(),
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -10,18 +10,18 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Memory, descriptors and threads of a process.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Resident memory that is backed by no file, in KiB: heap and stacks.
-    pub(super) anonymous_kib: f64,
+    pub(crate) anonymous_kib: f64,
     /// Open descriptors.
-    pub(super) descriptors: f64,
+    pub(crate) descriptors: f64,
     /// Threads.
-    pub(super) threads: f64,
+    pub(crate) threads: f64,
 }
 
 impl Usage {
     /// What a process uses now.
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))
             .with_context(|| format!("process {pid} is gone: its log says why"))?;
         let field = |name: &str| {
@@ -42,7 +42,7 @@ impl Usage {
 }
 
 /// CPU time that a process has used so far, in seconds.
-pub(super) fn cpu_seconds(pid: u32) -> Result<f64> {
+pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
         .with_context(|| format!("process {pid} is gone"))?;
     // The program's name, in parentheses, may hold anything; utime and stime are fields 14 and 15.
