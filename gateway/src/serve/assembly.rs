@@ -67,8 +67,20 @@ impl Gateway {
     /// # Errors
     /// See [`ServeError`].
     pub async fn assemble(config: Config, embedding: Embedding) -> Result<Self, ServeError> {
-        install_crypto();
         let store = store::open(database_url(&config)?).await?;
+        Self::assemble_on(store, config, embedding).await
+    }
+
+    /// Opens the cache and the record, on a store that is open.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn assemble_on(
+        store: Arc<dyn Store>,
+        config: Config,
+        embedding: Embedding,
+    ) -> Result<Self, ServeError> {
+        install_crypto();
         let cache = cache::open(config.redis_url.as_ref())?;
         let limiter = Limiter::new(cache.clone());
         let metrics = Metrics::new();

@@ -1,5 +1,7 @@
 //! A whole gateway on SQLite and a free port for tests, and requests to it over real HTTP.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Addresses, Embedding, Gateway, ServeError};
 use crate::auth::DevelopmentIssuer;
 use crate::config::Config;
+use crate::store::{self, Store};
 use crate::tenants::Installer;
 use crate::tenants::test_config::{NoSecrets, config};
 
@@ -66,23 +69,28 @@ pub(crate) async fn running() -> Running {
 
 /// The same with further variables.
 pub(crate) async fn running_with(further: &[(&str, &str)]) -> Running {
+    let store = store::open(&"sqlite::memory:".into()).await.unwrap();
+    running_on(store, further).await
+}
+
+/// The same on a store that is given.
+pub(crate) async fn running_on(store: Arc<dyn Store>, further: &[(&str, &str)]) -> Running {
     let pair = Ed25519KeyPair::generate().unwrap();
     let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
     let variables = [
         ("AGENTAPI_LISTEN", "127.0.0.1:0"),
         ("AGENTAPI_ADMIN_LISTEN", "127.0.0.1:0"),
-        ("AGENTAPI_DATABASE_URL", "sqlite::memory:"),
         ("AGENTAPI_REQUEST_BODY_BYTES", "4096"),
     ];
     let variables = variables.iter().chain(further);
     let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let embedding = Embedding {
-        secrets: std::sync::Arc::new(NoSecrets),
+        secrets: Arc::new(NoSecrets),
         development: Some(DevelopmentIssuer::new(&public)),
         service_accounts: None,
         processes: false,
     };
-    let gateway = Gateway::assemble(Config::read(variables).unwrap(), embedding)
+    let gateway = Gateway::assemble_on(store, Config::read(variables).unwrap(), embedding)
         .await
         .unwrap();
     let installer = gateway.installer();

@@ -37,6 +37,8 @@ pub use retirement::RetirementStore;
 pub use sessions::{
     NewSession, Session, SessionEvent, SessionMember, SessionRole, SessionStore, Sweeper,
 };
+#[cfg(test)]
+pub(crate) use sql::Calls;
 
 /// What the database knows an organization by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,4 +130,14 @@ pub async fn open(url: &SecretString) -> Result<Arc<dyn Store>, StoreError> {
             sqlite::Sqlite::open(url).await?,
         ))),
     }
+}
+
+/// A new store in memory whose calls can be read back.
+#[cfg(test)]
+pub(crate) async fn recorded() -> (Arc<dyn Store>, Calls) {
+    let calls = Calls::default();
+    let url = "sqlite::memory:".into();
+    let engine = sqlite::Sqlite::open(&url).await.unwrap();
+    let engine = sql::Recorded::new(engine, calls.clone());
+    (Arc::new(sql::SqlStore::new(engine)), calls)
 }

@@ -9,6 +9,8 @@ mod audit_keeping;
 mod engine;
 mod idempotency;
 mod mcp_sessions;
+#[cfg(test)]
+mod recorded;
 mod retirement;
 mod session_events;
 mod session_members;
@@ -20,6 +22,8 @@ use uuid::Uuid;
 
 pub(super) use audit::{Sealed, audit_columns};
 pub(super) use engine::{Engine, Stored, Transaction, Value, bind_all};
+#[cfg(test)]
+pub(crate) use recorded::{Calls, Recorded};
 
 use super::{Health, Paged, StoreError, Sweeper};
 
