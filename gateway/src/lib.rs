@@ -16,6 +16,7 @@
 //! - [`internal`]: what the operator asks, on the operations port.
 //! - [`bridge`]: the other program of this crate: Streamable HTTP in front of a stdio server.
 //! - [`tenants`]: `TenantConfig` documents compiled into what requests use.
+//! - [`encryption`]: secrets at rest: the key ring, and what the database holds of a secret.
 //! - [`store`], [`cache`], [`upstream`]: PostgreSQL or SQLite, Redis or memory, MCP servers and every other URL.
 //! - [`audit`]: the record of every privileged act.
 //! - [`telemetry`]: logs and metrics.
@@ -26,6 +27,7 @@ pub mod bridge;
 pub mod cache;
 pub mod config;
 pub mod domain;
+pub mod encryption;
 pub mod http;
 pub mod internal;
 pub mod limits;

@@ -108,7 +108,29 @@ fn an_encryption_key_id_cannot_be_used_twice() {
     let twice = format!("a:{key},a:{key}");
     assert!(problem("AGENTAPI_ENCRYPTION_KEYS", &twice).contains("no id twice"));
     let config = read(&[("AGENTAPI_ENCRYPTION_KEYS", &format!("a:{key},b:{key}"))]).expect("valid");
-    assert_eq!(config.encryption_keys.len(), 2);
+    let keys = config.encryption_keys.expect("there are keys");
+    assert_eq!(keys.ids().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn encryption_keys_may_stand_in_a_file_instead() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    std::fs::write(&file, format!("a:{key}\nb:{key}\n")).expect("the file is ours");
+    let path = file.path().display().to_string();
+    let variable = "AGENTAPI_ENCRYPTION_KEYS_FILE";
+    let keys = read(&[(variable, &path)]).expect("valid").encryption_keys;
+    assert_eq!(keys.expect("there are keys").active(), "a");
+
+    let both = read(&[
+        (variable, &path),
+        ("AGENTAPI_ENCRYPTION_KEYS", &format!("a:{key}")),
+    ]);
+    let both = both.expect_err("which one counts?").to_string();
+    assert!(both.contains("set one"), "{both}");
+
+    std::fs::write(&file, "\n").expect("the file is ours");
+    assert!(problem(variable, &path).contains("holds no key"));
 }
 
 #[test]

@@ -10,9 +10,11 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use ipnet::IpNet;
-use secrecy::{SecretSlice, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
+
+use crate::encryption::EncryptionKeys;
 
 pub use environment::UnknownVariable;
 
@@ -34,8 +36,8 @@ pub struct Config {
     pub database_url: Option<SecretString>,
     /// Where the cache is; in memory if absent.
     pub redis_url: Option<SecretString>,
-    /// Keys for stored credentials; the first one encrypts.
-    pub encryption_keys: Vec<EncryptionKey>,
+    /// Keys for stored credentials, where there are any.
+    pub encryption_keys: Option<EncryptionKeys>,
     /// PEM of the key that signs tokens for stdio bridges.
     pub bridge_signing_key: Option<SecretString>,
     /// PEM of the keys that sign the audit record's checkpoints: the first one signs, all verify.
@@ -54,15 +56,6 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long requests in flight may take to finish at shutdown.
     pub shutdown_grace: Duration,
-}
-
-/// A named AES-256 key.
-#[derive(Debug)]
-pub struct EncryptionKey {
-    /// Name that ciphertexts refer to.
-    pub id: String,
-    /// 32 bytes.
-    pub key: SecretSlice<u8>,
 }
 
 /// Why the configuration cannot be used. Values are quoted only where they are not secret.
@@ -97,6 +90,7 @@ struct Text {
     database_url: SecretString,
     redis_url: SecretString,
     encryption_keys: SecretString,
+    encryption_keys_file: String,
     bridge_signing_key: SecretString,
     audit_signing_key: SecretString,
     platform_namespace: String,
@@ -149,7 +143,10 @@ impl Config {
                 &text.redis_url,
                 &["redis://", "rediss://", "https://"],
             )?,
-            encryption_keys: parse::encryption_keys("encryption_keys", &text.encryption_keys)?,
+            encryption_keys: parse::encryption_keys(
+                &text.encryption_keys,
+                &text.encryption_keys_file,
+            )?,
             bridge_signing_key: parse::secret(
                 "bridge_signing_key",
                 &text.bridge_signing_key,

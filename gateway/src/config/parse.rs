@@ -5,15 +5,12 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{ConfigError, EncryptionKey, environment};
-
-const AES_256_KEY_BYTES: usize = 32;
+use super::{ConfigError, environment};
+use crate::encryption::EncryptionKeys;
 
 fn invalid(field: &'static str, problem: impl Into<String>) -> ConfigError {
     let variable = environment::variable(field);
@@ -92,30 +89,29 @@ pub(super) fn secret(
     ))
 }
 
-/// `ID:BASE64,…` with 32 bytes each.
+/// The key ring, from the value itself or from a file that holds it.
 pub(super) fn encryption_keys(
-    field: &'static str,
     text: &SecretString,
-) -> Result<Vec<EncryptionKey>, ConfigError> {
-    let expected = "expected ID:BASE64,… with 32 bytes of key each and no id twice";
-    let mut keys: Vec<EncryptionKey> = Vec::new();
-    for entry in list(text.expose_secret()) {
-        let (id, encoded) = entry
-            .split_once(':')
-            .ok_or_else(|| invalid(field, expected))?;
-        let key = STANDARD
-            .decode(encoded)
-            .map_err(|_| invalid(field, expected))?;
-        let known = keys.iter().any(|key| key.id == id);
-        if id.is_empty() || known || key.len() != AES_256_KEY_BYTES {
-            return Err(invalid(field, expected));
-        }
-        keys.push(EncryptionKey {
-            id: id.to_owned(),
-            key: key.into(),
-        });
+    file: &str,
+) -> Result<Option<EncryptionKeys>, ConfigError> {
+    const FIELD: &str = "encryption_keys";
+    const FILE: &str = "encryption_keys_file";
+    let of_value = |field, text: &SecretString| {
+        EncryptionKeys::parse(text).map_err(|error| invalid(field, error.to_string()))
+    };
+    let Some(path) = self::file(FILE, file)? else {
+        return of_value(FIELD, text);
+    };
+    if !text.expose_secret().is_empty() {
+        let problem = format!("is set besides {}: set one", environment::variable(FIELD));
+        return Err(invalid(FILE, problem));
     }
-    Ok(keys)
+    let unreadable = |error| invalid(FILE, format!("{file:?} cannot be read: {error}"));
+    let text = std::fs::read_to_string(path).map_err(unreadable)?.into();
+    match of_value(FILE, &text)? {
+        Some(keys) => Ok(Some(keys)),
+        None => Err(invalid(FILE, format!("{file:?} holds no key"))),
+    }
 }
 
 /// A name as Kubernetes gives to namespaces (RFC 1123 label).
