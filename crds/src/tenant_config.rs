@@ -50,6 +50,9 @@ pub struct TenantConfig {
     pub rate_limits: RateLimitsConfig,
     /// How the record of this organization is kept.
     pub audit: AuditConfig,
+    /// Whether users may add MCP servers of their own. Absent means no, as in documents of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user_servers: bool,
     /// MCP servers, ordered by name. Disabled ones are absent.
     pub servers: Vec<ServerConfig>,
     /// Prompt policies that apply, global ones first, each level by descending priority then name.

@@ -29,6 +29,7 @@ fn acme() -> TenantConfig {
             retention_days: 365,
             durability: AuditDurability::Synchronous,
         },
+        user_servers: false,
         servers: vec![],
         prompts: vec![],
     }

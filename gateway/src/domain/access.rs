@@ -42,6 +42,10 @@ pub enum Right {
     SessionsInspect,
     /// Use MCP servers.
     Mcp,
+    /// See the organization's MCP servers and one's own.
+    McpServersRead,
+    /// Add, change, test and remove one's own MCP servers.
+    McpServersManage,
     /// See one's composed prompt.
     PromptsPreview,
     /// Read and verify the organization's record.
@@ -56,11 +60,13 @@ pub enum Right {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::SessionsInspect,
         Self::Mcp,
+        Self::McpServersRead,
+        Self::McpServersManage,
         Self::PromptsPreview,
         Self::AuditRead,
         Self::ApiKeysManage,
@@ -75,6 +81,8 @@ impl Right {
             Self::SessionsWrite => "sessions:write",
             Self::SessionsInspect => "sessions:inspect",
             Self::Mcp => "mcp",
+            Self::McpServersRead => "mcp-servers:read",
+            Self::McpServersManage => "mcp-servers:manage",
             Self::PromptsPreview => "prompts:preview",
             Self::AuditRead => "audit:read",
             Self::ApiKeysManage => "api-keys:manage",
@@ -89,6 +97,8 @@ impl Right {
             Self::SessionsRead
             | Self::SessionsWrite
             | Self::Mcp
+            | Self::McpServersRead
+            | Self::McpServersManage
             | Self::PromptsPreview
             | Self::ApiKeysManage => &[Role::User],
             Self::AuditErase => &[Role::Admin],

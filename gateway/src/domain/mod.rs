@@ -4,3 +4,4 @@ pub mod access;
 pub mod audit;
 pub mod mcp;
 pub mod prompts;
+pub mod user_servers;

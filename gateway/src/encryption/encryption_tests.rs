@@ -66,7 +66,7 @@ fn the_first_key_seals_and_older_ones_open() {
 #[test]
 fn rewrapping_takes_the_first_key_and_keeps_the_secret() {
     let rotated = keys(&format!("{SECOND},{FIRST}"));
-    let again = rotated.rewrap(&place(), &sealed()).unwrap();
+    let again = rotated.rewrap(&place(), sealed().as_bytes()).unwrap();
     let opened = keys(SECOND).open(&place(), &again).unwrap();
     assert_eq!(opened.expose_secret(), SECRET);
 }

@@ -118,12 +118,24 @@ impl EncryptionKeys {
         Ok(text.to_owned().into())
     }
 
-    /// Encrypts anew, for the same place, with the key that encrypts now.
+    /// Decrypts what is kept in a place.
+    ///
+    /// # Errors
+    /// See [`DecryptError`].
+    pub fn open_bytes(
+        &self,
+        location: &Location,
+        kept: &[u8],
+    ) -> Result<SecretString, DecryptError> {
+        self.open(location, &Sealed::from_bytes(kept.to_vec())?)
+    }
+
+    /// Encrypts what is kept in a place anew, with the key that encrypts now.
     ///
     /// # Errors
     /// See [`RewrapError`].
-    pub fn rewrap(&self, location: &Location, sealed: &Sealed) -> Result<Sealed, RewrapError> {
-        Ok(self.seal(location, &self.open(location, sealed)?)?)
+    pub fn rewrap(&self, location: &Location, kept: &[u8]) -> Result<Sealed, RewrapError> {
+        Ok(self.seal(location, &self.open_bytes(location, kept)?)?)
     }
 
     fn all(&self) -> impl Iterator<Item = &NamedKey> {

@@ -31,6 +31,7 @@ struct Setting {
 struct Ids {
     session: String,
     api_key: String,
+    mcp_server: String,
     server: String,
     organization: String,
 }
@@ -51,6 +52,7 @@ impl Setting {
         let mut acme = config("acme");
         acme.sessions.max_per_user = 10_000;
         acme.servers = vec![server("notes")];
+        acme.user_servers = true;
         gateway.installer.install(acme).unwrap();
         let alice = gateway.token("acme", "alice", &["user", "admin", "auditor"]);
         Self {
@@ -83,6 +85,12 @@ impl Setting {
         if endpoint.path.contains("/api-keys/{id}") {
             let body = json!({ "name": "k", "scopes": ["mcp"] });
             ids.api_key = made("/v1/api-keys", body).await;
+        }
+        if endpoint.path.contains("/mcp/servers/{id}") {
+            // As many as are asked for, and no more than a user may have at one time.
+            let name = format!("own-{}", uuid::Uuid::new_v4().simple());
+            let body = json!({ "name": name, "url": "https://own.example/mcp" });
+            ids.mcp_server = made("/v1/mcp/servers", body).await;
         }
         ids
     }
@@ -130,6 +138,7 @@ impl Setting {
                 &id,
                 &ids.session,
                 &ids.api_key,
+                &ids.mcp_server,
                 &ids.server,
                 &ids.organization,
             ];
@@ -153,6 +162,7 @@ fn unknown() -> Ids {
     Ids {
         session: uuid::Uuid::now_v7().to_string(),
         api_key: uuid::Uuid::now_v7().to_string(),
+        mcp_server: uuid::Uuid::now_v7().to_string(),
         server: "nopes".to_owned(),
         organization: "initech".to_owned(),
     }
@@ -186,6 +196,7 @@ fn path(endpoint: &Endpoint, ids: &Ids) -> String {
             "{id}" => match segments[place - 1] {
                 "sessions" => ids.session.clone(),
                 "api-keys" => ids.api_key.clone(),
+                "servers" => ids.mcp_server.clone(),
                 other => {
                     panic!("say what an {{id}} of {other} is, so that it can be somebody else's")
                 }
@@ -208,6 +219,9 @@ fn body(endpoint: &Endpoint) -> String {
         ("PUT", "/v1/sessions/{id}/members/{user}") => json!({ "role": "viewer" }),
         ("POST", "/v1/audit/erasures") => json!({ "actor": "somebody" }),
         ("POST", "/v1/api-keys") => json!({ "name": "k", "scopes": ["mcp"] }),
+        ("POST", "/v1/mcp/servers") => json!({ "name": "new", "url": "https://new.example/mcp" }),
+        ("PUT", "/v1/mcp/servers/{id}") => json!({ "url": "https://other.example/mcp" }),
+        ("POST", "/v1/mcp/servers/{id}/test") => return String::new(),
         ("POST", path) if path.ends_with("/mcp") || path.ends_with("/mcp/{server}") => json!({
             "jsonrpc": "2.0", "id": 1, "method": "initialize",
             "params": {

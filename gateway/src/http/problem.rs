@@ -35,8 +35,18 @@ pub enum ErrorCode {
     SessionLimit,
     /// The user has as many API keys as is allowed.
     ApiKeyLimit,
+    /// The user has as many MCP servers of their own as is allowed.
+    McpServerLimit,
+    /// An MCP server of that name exists.
+    McpServerNameTaken,
+    /// The MCP server is declared in Kubernetes, and changed there only.
+    McpServerReadOnly,
+    /// The organization's users may not add MCP servers.
+    UserServersDisabled,
     /// The session has as many members as is allowed.
     MemberLimit,
+    /// It was changed meanwhile: `If-Match` names another version.
+    PreconditionFailed,
     /// The idempotency key was used with another body.
     IdempotencyKeyReused,
     /// The body is larger than what is accepted.
@@ -55,13 +65,15 @@ pub enum ErrorCode {
     Internal,
     /// Something that the gateway needs is away.
     Unavailable,
+    /// The platform has no keys to encrypt credentials with.
+    EncryptionNotConfigured,
     /// The request took longer than the gateway waits.
     Timeout,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -72,7 +84,12 @@ impl ErrorCode {
         Self::NotAcceptable,
         Self::SessionLimit,
         Self::ApiKeyLimit,
+        Self::McpServerLimit,
+        Self::McpServerNameTaken,
+        Self::McpServerReadOnly,
+        Self::UserServersDisabled,
         Self::MemberLimit,
+        Self::PreconditionFailed,
         Self::IdempotencyKeyReused,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
@@ -82,6 +99,7 @@ impl ErrorCode {
         Self::NotSupported,
         Self::Internal,
         Self::Unavailable,
+        Self::EncryptionNotConfigured,
         Self::Timeout,
     ];
 
@@ -148,10 +166,40 @@ impl ErrorCode {
                 "Too many API keys",
                 false,
             ),
+            Self::McpServerLimit => (
+                StatusCode::CONFLICT,
+                "mcp_server_limit",
+                "Too many MCP servers",
+                false,
+            ),
+            Self::McpServerNameTaken => (
+                StatusCode::CONFLICT,
+                "mcp_server_name_taken",
+                "The name of the MCP server is taken",
+                false,
+            ),
+            Self::McpServerReadOnly => (
+                StatusCode::FORBIDDEN,
+                "mcp_server_read_only",
+                "The MCP server is changed in Kubernetes",
+                false,
+            ),
+            Self::UserServersDisabled => (
+                StatusCode::FORBIDDEN,
+                "user_servers_disabled",
+                "Users may not add MCP servers",
+                false,
+            ),
             Self::MemberLimit => (
                 StatusCode::CONFLICT,
                 "member_limit",
                 "Too many members",
+                false,
+            ),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "It was changed meanwhile",
                 false,
             ),
             Self::IdempotencyKeyReused => (
@@ -207,6 +255,12 @@ impl ErrorCode {
                 "unavailable",
                 "Try again later",
                 true,
+            ),
+            Self::EncryptionNotConfigured => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "encryption_not_configured",
+                "Credentials cannot be stored",
+                false,
             ),
             Self::Timeout => (
                 StatusCode::GATEWAY_TIMEOUT,
@@ -343,6 +397,12 @@ impl From<StoreError> for Problem {
                 Self::new(ErrorCode::SessionLimit, error.to_string())
             }
             StoreError::ApiKeyLimit { .. } => Self::new(ErrorCode::ApiKeyLimit, error.to_string()),
+            StoreError::McpServerLimit { .. } => {
+                Self::new(ErrorCode::McpServerLimit, error.to_string())
+            }
+            StoreError::McpServerNameTaken => {
+                Self::new(ErrorCode::McpServerNameTaken, error.to_string())
+            }
             StoreError::MemberLimit { .. } => Self::new(ErrorCode::MemberLimit, error.to_string()),
             StoreError::IdempotencyKeyReused => {
                 Self::new(ErrorCode::IdempotencyKeyReused, error.to_string())

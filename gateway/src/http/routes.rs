@@ -8,8 +8,8 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, api_keys, audit, audit_erasure, audit_export, openapi, prompts, session_events,
-    session_members, sessions, well_known,
+    AppState, api_keys, audit, audit_erasure, audit_export, mcp_server_test, mcp_servers, openapi,
+    prompts, session_events, session_members, sessions, well_known,
 };
 use crate::domain::access::Right;
 use crate::mcp::handlers as mcp;
@@ -109,7 +109,7 @@ pub(super) const fn method_name(method: &HttpMethod) -> &'static str {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLE: [Endpoint; 36] = [
+pub(super) static TABLE: [Endpoint; 42] = [
     Endpoint::api(HttpMethod::Post,   "/v1/sessions",        Right::SessionsWrite,  || routes!(sessions::create)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions",        Right::SessionsRead,   || routes!(sessions::list)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}",   Right::SessionsRead,   || routes!(sessions::read)),
@@ -119,6 +119,12 @@ pub(super) static TABLE: [Endpoint; 36] = [
     Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}/members",        Right::SessionsRead,  || routes!(session_members::list_members)),
     Endpoint::api(HttpMethod::Put,    "/v1/sessions/{id}/members/{user}", Right::SessionsWrite, || routes!(session_members::put_member)),
     Endpoint::api(HttpMethod::Delete, "/v1/sessions/{id}/members/{user}", Right::SessionsWrite, || routes!(session_members::remove_member)),
+    Endpoint::api(HttpMethod::Post,   "/v1/mcp/servers",           Right::McpServersManage, || routes!(mcp_servers::create_server)),
+    Endpoint::api(HttpMethod::Get,    "/v1/mcp/servers",           Right::McpServersRead,   || routes!(mcp_servers::list_servers)),
+    Endpoint::api(HttpMethod::Get,    "/v1/mcp/servers/{id}",      Right::McpServersRead,   || routes!(mcp_servers::read_server)),
+    Endpoint::api(HttpMethod::Put,    "/v1/mcp/servers/{id}",      Right::McpServersManage, || routes!(mcp_servers::replace_server)),
+    Endpoint::api(HttpMethod::Delete, "/v1/mcp/servers/{id}",      Right::McpServersManage, || routes!(mcp_servers::remove_server)),
+    Endpoint::api(HttpMethod::Post,   "/v1/mcp/servers/{id}/test", Right::McpServersManage, || routes!(mcp_server_test::test_server)),
     Endpoint::api(HttpMethod::Post,   "/v1/prompts/preview", Right::PromptsPreview, || routes!(prompts::preview)),
     Endpoint::api(HttpMethod::Post,   "/v1/api-keys",        Right::ApiKeysManage,  || routes!(api_keys::create_key)),
     Endpoint::api(HttpMethod::Get,    "/v1/api-keys",        Right::ApiKeysManage,  || routes!(api_keys::list_keys)),

@@ -15,6 +15,7 @@ use crate::mcp::{Mcp, Origins};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::Tenants;
+use crate::user_servers::UserServers;
 
 /// The services behind the HTTP surface.
 pub struct Services {
@@ -32,6 +33,8 @@ pub struct Services {
     pub signer: Option<Arc<Signer>>,
     /// Where the record's last checkpoints are kept besides the store.
     pub anchors: Arc<dyn Anchors>,
+    /// Users' own MCP servers.
+    pub user_servers: UserServers,
     /// Sessions of MCP clients.
     pub mcp: Mcp,
     /// Event streams that are open.

@@ -99,7 +99,7 @@ async fn federated(
     let revision = negotiate(&params.protocol_version);
     let live = begin(exchange, params, act, async |_| true).await?;
     hear(exchange, &live).await;
-    let servers = exchange.caller.tenant.servers.values();
+    let servers = exchange.servers.iter();
     let known: Vec<_> = servers.map(|server| server.capabilities()).collect();
     let capabilities = union(known.iter().map(Option::as_deref));
     let result = server_result(revision, capabilities, instructions.as_deref());
@@ -147,8 +147,7 @@ async fn begin(
 /// Connects to servers that this process has never heard, to learn what they can
 /// do. Only the first sessions after a start or a change wait for that.
 async fn hear(exchange: &Exchange, live: &Live) {
-    let servers = exchange.caller.tenant.servers.values();
-    let probes = servers.map(|server| {
+    let probes = exchange.servers.iter().map(|server| {
         server.probe(async {
             // Whoever does not answer shows as a failure in the lists.
             if let Ok(Err(error)) = timeout(PROBE, live.upstreams.with(server)).await {

@@ -14,7 +14,7 @@ use super::handlers::Exchange;
 use super::live::Live;
 use super::relay::Relay;
 use super::single::{action, undelivered, withheld};
-use super::{errors, lists, respond};
+use super::{errors, respond};
 use crate::domain::mcp::{
     Edit, Envelope, Kind, ListKind, client_answer, from_server, splice, split_name, split_uri,
 };
@@ -146,13 +146,15 @@ fn completed<'a>(envelope: &Envelope<'a>) -> Option<Reference<'a>> {
 
 /// The server that a federated name belongs to, and the name there.
 fn find<'r>(exchange: &Exchange, reference: &'r Reference<'_>) -> Option<(Arc<Server>, &'r str)> {
-    let servers = &exchange.caller.tenant.servers;
+    let servers = &exchange.servers;
     if reference.what == "resource" {
         let (server, own) = split_uri(&reference.text)?;
         return Some((servers.get(server)?.clone(), own));
     }
     let (prefix, own) = split_name(&reference.text)?;
-    lists::by_prefix(servers, prefix).map(|server| (server.clone(), own))
+    servers
+        .by_prefix(prefix)
+        .map(|server| (server.clone(), own))
 }
 
 async fn list(
@@ -183,7 +185,7 @@ async fn set_level(
     envelope: &Envelope<'_>,
     id: &RawValue,
 ) -> Result<Response, Problem> {
-    let servers = exchange.caller.tenant.servers.values().filter(|server| {
+    let servers = exchange.servers.iter().filter(|server| {
         let capabilities = server.capabilities();
         capabilities.is_some_and(|capabilities| capabilities.get("logging").is_some())
     });
@@ -230,7 +232,7 @@ async fn notification(
                 Some(connection) => vec![connection],
                 // Another replica may have the call; servers ignore what they do not know.
                 None => {
-                    let servers = exchange.caller.tenant.servers.values();
+                    let servers = exchange.servers.iter();
                     session.upstreams.all_existing(servers).await
                 }
             };
@@ -284,8 +286,7 @@ async fn to_its_server(
         )
     };
     let (name, text) = client_answer(envelope).ok_or_else(unknown)?;
-    let server = exchange.caller.tenant.servers.get(&name);
-    let server = server.ok_or_else(unknown)?;
+    let server = exchange.servers.get(&name).ok_or_else(unknown)?;
     let sent = async {
         let connection = session.upstreams.existing(server).await?;
         connection.send(text).await

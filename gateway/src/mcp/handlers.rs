@@ -22,6 +22,7 @@ use crate::auth::Caller;
 use crate::domain::audit::{Action, Context, Outcome};
 use crate::domain::mcp::{Envelope, Kind};
 use crate::http::{AppState, ErrorCode, Problem, RequestContext};
+use crate::user_servers::Reachable;
 
 /// `POST` to an endpoint: one message.
 pub(crate) fn receive(path: &'static str) -> UtoipaMethodRouter<AppState> {
@@ -57,7 +58,28 @@ pub(super) struct Exchange {
     pub(super) state: AppState,
     pub(super) caller: Caller,
     pub(super) context: Arc<Context>,
+    /// The servers that the caller reaches.
+    pub(super) servers: Reachable,
     pub(super) scope: Arc<Scope>,
+}
+
+impl Exchange {
+    async fn new(
+        state: AppState,
+        caller: Caller,
+        context: Arc<Context>,
+        target: Target,
+    ) -> Result<Self, Problem> {
+        let servers = state.user_servers.of(&caller).await?;
+        let scope = Arc::new(Scope::resolve(&state, &caller, &servers, target).await?);
+        Ok(Self {
+            state,
+            caller,
+            context,
+            servers,
+            scope,
+        })
+    }
 }
 
 /// One message of a client.
@@ -69,13 +91,7 @@ async fn message(
     request: Request,
 ) -> Result<Response, Problem> {
     let started = Instant::now();
-    let scope = Arc::new(Scope::resolve(&state, &caller, target).await?);
-    let exchange = Exchange {
-        state,
-        caller,
-        context,
-        scope,
-    };
+    let exchange = Exchange::new(state, caller, context, target).await?;
     let incoming = Incoming::read(request, &exchange).await?;
     if let Some(items) = incoming.batch() {
         return batch::serve(&exchange, &incoming, &items).await;
@@ -144,13 +160,7 @@ async fn end(
     target: Target,
     request: Request,
 ) -> Result<Response, Problem> {
-    let scope = Arc::new(Scope::resolve(&state, &caller, target).await?);
-    let exchange = Exchange {
-        state,
-        caller,
-        context,
-        scope,
-    };
+    let exchange = Exchange::new(state, caller, context, target).await?;
     check_revision(request.headers())?;
     let id = session_header(request.headers())?.ok_or_else(|| {
         Problem::new(
@@ -165,8 +175,10 @@ async fn end(
     let act = recorder
         .intent(tenant, &exchange.context, Action::McpDisconnect, resource)
         .await?;
-    let servers = exchange.caller.tenant.servers.values();
-    let upstreams = session.upstreams.all_existing(servers).await;
+    let upstreams = session
+        .upstreams
+        .all_existing(exchange.servers.iter())
+        .await;
     match exchange
         .state
         .mcp
@@ -211,6 +223,6 @@ async fn no_stream() -> Problem {
 /// The caller's session.
 pub(super) async fn live(exchange: &Exchange, id: &str) -> Result<Arc<Live>, Problem> {
     let live = &exchange.state.mcp.live;
-    let found = live.get(&exchange.caller, &exchange.scope, id).await?;
+    let found = live.get(exchange, id).await?;
     found.ok_or_else(Problem::not_found)
 }

@@ -1,6 +1,5 @@
 //! Merged lists: asked of all servers at once, joined in one order, kept for seconds.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +33,8 @@ struct Key {
     kind: ListKind,
     /// Servers may offer less to a client that can do less.
     client: u64,
+    /// Whose servers are in it besides the organization's, and which.
+    own: Option<(Arc<str>, u64)>,
 }
 
 /// Cached lists. What a session's own state may show (resources) is never shared.
@@ -88,6 +89,10 @@ impl Lists {
             revision: exchange.caller.tenant.config.revision.clone(),
             kind,
             client: digest(&session.client_capabilities),
+            own: exchange
+                .servers
+                .own_digest()
+                .map(|digest| (exchange.caller.user.clone(), digest)),
         };
         let shared = kind != ListKind::Resources;
         if shared && let Some(list) = self.cache.get(&key).await {
@@ -102,23 +107,14 @@ impl Lists {
     }
 }
 
-/// The server whose names begin with a prefix: of two with the same, the first
-/// by name, so that a name never leads to another server than its list entry.
-pub(super) fn by_prefix<'a>(
-    servers: &'a BTreeMap<String, Arc<Server>>,
-    prefix: &str,
-) -> Option<&'a Arc<Server>> {
-    servers.values().find(|server| server.prefix() == prefix)
-}
-
 async fn ask_all(
     exchange: &Exchange,
     session: &Arc<Live>,
     kind: ListKind,
 ) -> (Vec<String>, Vec<Failure>) {
-    let servers = &exchange.caller.tenant.servers;
-    let asked = servers.values().map(|server| async move {
-        let ours = by_prefix(servers, server.prefix());
+    let servers = &exchange.servers;
+    let asked = servers.iter().map(|server| async move {
+        let ours = servers.by_prefix(server.prefix());
         if kind.is_prefixed() && !ours.is_some_and(|ours| Arc::ptr_eq(ours, server)) {
             return Err(ambiguous(server));
         }

@@ -12,8 +12,8 @@ use moka::Expiry;
 use moka::future::Cache;
 use uuid::Uuid;
 
+use super::handlers::Exchange;
 use super::in_flight::InFlight;
-use super::scope::Scope;
 use crate::auth::Caller;
 use crate::domain::mcp::carried;
 use crate::http::Problem;
@@ -87,10 +87,15 @@ impl LiveSessions {
     /// reaches something else, are like one that does not exist.
     pub(super) async fn get(
         &self,
-        caller: &Caller,
-        scope: &Scope,
+        exchange: &Exchange,
         id: &str,
     ) -> Result<Option<Arc<Live>>, Problem> {
+        let Exchange {
+            caller,
+            servers,
+            scope,
+            ..
+        } = exchange;
         let Ok(id) = id.parse() else {
             return Ok(None);
         };
@@ -103,8 +108,7 @@ impl LiveSessions {
                 None => return Ok(None),
             },
         };
-        let servers = &caller.tenant.servers;
-        live.upstreams.retain(|name| servers.contains_key(name));
+        live.upstreams.retain(|name| servers.get(name).is_some());
         let fits = live.user == *caller.user
             && live.scope == scope.stored()
             && live.expires_at > Timestamp::now();

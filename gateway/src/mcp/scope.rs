@@ -11,6 +11,7 @@ use crate::auth::Caller;
 use crate::http::{AppState, ErrorCode, Problem};
 use crate::store::{McpScope, Session, SessionRole};
 use crate::upstream::Server;
+use crate::user_servers::Reachable;
 
 /// Workspace of MCP sessions that belong to no agent session.
 const DEFAULT_WORKSPACE: &str = "default";
@@ -55,12 +56,13 @@ impl Scope {
     pub(super) async fn resolve(
         state: &AppState,
         caller: &Caller,
+        servers: &Reachable,
         target: Target,
     ) -> Result<Self, Problem> {
         match target {
             Target::All => Ok(Self::All),
             Target::Server(name) => {
-                let server = caller.tenant.servers.get(&name).cloned();
+                let server = servers.get(&name).cloned();
                 server.map(Self::One).ok_or_else(Problem::not_found)
             }
             Target::Session(id) => {

@@ -26,7 +26,8 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::{Environment, Installer, Removals, Tenant, Tenants};
 use crate::upstream::{BridgeSigner, Dialer, HostsFile, Secrets};
-use crate::{cache, store};
+use crate::user_servers::UserServers;
+use crate::{cache, rekeying, store};
 
 /// What the program around the gateway gives it, besides configuration.
 pub struct Embedding {
@@ -81,6 +82,7 @@ impl Gateway {
         embedding: Embedding,
     ) -> Result<Self, ServeError> {
         install_crypto();
+        rekeying::check(&*store, config.encryption_keys.as_ref()).await?;
         let cache = cache::open(config.redis_url.as_ref())?;
         let limiter = Limiter::new(cache.clone());
         let metrics = Metrics::new();
@@ -240,6 +242,12 @@ impl Gateway {
             ),
             tenants: self.tenants,
             limiter: self.limiter,
+            user_servers: UserServers::new(
+                self.store.clone(),
+                self.config.encryption_keys.clone(),
+                dialer(&self.config),
+                self.metrics.clone(),
+            ),
             mcp: Mcp::new(self.store.clone()),
             store: self.store,
             recorder: self.recorder,

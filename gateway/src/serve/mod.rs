@@ -28,6 +28,7 @@ use crate::cache::CacheError;
 use crate::config::ConfigError;
 use crate::domain::audit::KeyError;
 use crate::http::MisdescribedRoute;
+use crate::rekeying::KeysError;
 use crate::store::StoreError;
 use crate::upstream::BridgeTokenError;
 
@@ -67,6 +68,9 @@ pub enum ServeError {
     /// The key that signs the audit record cannot be used.
     #[error("audit_signing_key cannot be used: set AGENTAPI_AUDIT_SIGNING_KEY")]
     AuditKey(#[from] KeyError),
+    /// The keys do not open what is stored.
+    #[error("the stored credentials cannot be used")]
+    Keys(#[from] KeysError),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),

@@ -21,6 +21,15 @@ pub enum StoreError {
         /// Most keys a user may have.
         limit: u32,
     },
+    /// The user has as many MCP servers of their own as is allowed.
+    #[error("the user already has {limit} MCP servers: remove one first")]
+    McpServerLimit {
+        /// Most servers a user may have.
+        limit: u32,
+    },
+    /// The user has an MCP server of that name.
+    #[error("the user already has an MCP server of that name")]
+    McpServerNameTaken,
     /// The session has as many members as is allowed.
     #[error("the session already has {limit} members: remove one first")]
     MemberLimit {

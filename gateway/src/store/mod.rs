@@ -3,7 +3,7 @@
 //! Every function takes the tenant. A row of another tenant, or of another user
 //! where the function takes one, is reported exactly like a row that does not exist.
 //!
-//! - [`SessionStore`], [`McpSessionStore`], [`ApiKeyStore`], [`AuditStore`], [`AuditKeepingStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
+//! - [`SessionStore`], [`McpSessionStore`], [`McpConfigStore`], [`ApiKeyStore`], [`SealedStore`], [`AuditStore`], [`AuditKeepingStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
 //! - [`open`] gives the store of a URL, [`migrate`] brings a schema up to date.
 //! - `sql` holds the statements, which are the same for both databases;
 //!   `postgres` and `sqlite` hold what differs: connections, transactions, locks, batches.
@@ -13,10 +13,12 @@ mod audit;
 mod audit_keeping;
 mod error;
 mod idempotency;
+mod mcp_configs;
 mod mcp_sessions;
 mod migrate;
 mod postgres;
 mod retirement;
+mod sealed;
 mod sessions;
 mod sql;
 mod sqlite;
@@ -31,9 +33,11 @@ pub use audit::{AuditBatch, AuditFilter, AuditRow, AuditStore, WriterId};
 pub use audit_keeping::{AuditKeepingStore, Basis, DeadWriter};
 pub use error::StoreError;
 pub use idempotency::{Created, IdempotencyKey};
+pub use mcp_configs::{CredentialsChange, McpConfig, McpConfigStore, SealedMcpConfig};
 pub use mcp_sessions::{McpScope, McpSession, McpSessionStore, UpstreamState};
 pub use migrate::{MigrateError, MigrationReport, migrate};
 pub use retirement::RetirementStore;
+pub use sealed::{SealedRow, SealedStore};
 pub use sessions::{
     NewSession, Session, SessionEvent, SessionMember, SessionRole, SessionStore, Sweeper,
 };
@@ -48,7 +52,9 @@ pub struct TenantId(pub Uuid);
 pub trait Store:
     SessionStore
     + McpSessionStore
+    + McpConfigStore
     + ApiKeyStore
+    + SealedStore
     + AuditStore
     + AuditKeepingStore
     + RetirementStore
@@ -60,7 +66,9 @@ pub trait Store:
 impl<T> Store for T where
     T: SessionStore
         + McpSessionStore
+        + McpConfigStore
         + ApiKeyStore
+        + SealedStore
         + AuditStore
         + AuditKeepingStore
         + RetirementStore

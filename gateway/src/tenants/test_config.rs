@@ -50,6 +50,7 @@ pub(crate) fn config(organization: &str) -> TenantConfig {
             retention_days: 365,
             durability: AuditDurability::Synchronous,
         },
+        user_servers: false,
         servers: vec![],
         prompts: vec![],
     }

@@ -3,6 +3,7 @@
 //! - [`Dialer`], [`EgressPolicy`], [`HttpClient`]: where connections may go, and HTTP over them.
 //! - [`Server`]: one MCP server of one organization, compiled from its configuration.
 //! - [`Connection`]: an initialized session with one, over Streamable HTTP or a child process.
+//! - [`inspect`]: what a server says of itself.
 //! - [`UpstreamSessions`]: the connections behind one MCP session of a client.
 
 mod address;
@@ -17,6 +18,7 @@ mod error;
 mod event_stream;
 mod hosts_file;
 mod http_client;
+mod inspection;
 pub mod process;
 mod reply;
 mod resilience;
@@ -36,6 +38,7 @@ pub use egress::{EgressPolicy, Refusal};
 pub use error::UpstreamError;
 pub use hosts_file::HostsFile;
 pub use http_client::{HttpClient, HttpError, TrustError};
+pub use inspection::{Inspection, inspect};
 pub use reply::{Call, Messages, Reply};
 pub use resilience::Operation;
 pub use secrets::{SecretError, Secrets};

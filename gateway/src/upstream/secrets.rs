@@ -4,6 +4,8 @@ use agentapi_crds::tenant_config::SecretReference;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use crate::encryption::DecryptError;
+
 /// Why a credential cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -37,6 +39,9 @@ pub enum SecretError {
         /// Key in the Secret.
         key: String,
     },
+    /// The stored credential does not open.
+    #[error("the stored credential cannot be opened")]
+    Sealed(#[source] DecryptError),
     /// The Secret cannot be read now.
     #[error("Secrets cannot be read now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

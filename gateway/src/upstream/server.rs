@@ -76,6 +76,8 @@ pub enum CompileError {
 pub struct Server {
     /// The configuration it was compiled from.
     pub config: ServerConfig,
+    /// What sessions with it are remembered by.
+    session_key: String,
     egress: Arc<[EgressConfig]>,
     filter: ToolFilter,
     transport: Transport,
@@ -120,6 +122,7 @@ impl Server {
         Ok(Self {
             stack: stack(patience(config), config.retries, config.breaker, &metrics),
             config: config.clone(),
+            session_key: config.name.clone(),
             egress: environment.egress.clone(),
             filter: ToolFilter::compile(&config.tools)?,
             transport: transport(config, environment)?,
@@ -127,6 +130,20 @@ impl Server {
             probed: OnceCell::new(),
             metrics,
         })
+    }
+
+    /// The same server, whose sessions are remembered by something else than its
+    /// name: where the name may come to mean another server.
+    pub fn with_session_key(self, session_key: String) -> Self {
+        Self {
+            session_key,
+            ..self
+        }
+    }
+
+    /// What sessions with it are remembered by.
+    pub fn session_key(&self) -> &str {
+        &self.session_key
     }
 
     /// Whether compiling again would make the same server, so that this one may be kept.

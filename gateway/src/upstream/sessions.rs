@@ -251,16 +251,16 @@ impl UpstreamSessions {
             ..
         } = &self.client;
         let row = self.store.mcp_session(*tenant, user, *session).await?;
-        Ok(row.and_then(|mut row| row.upstreams.remove(server.name())))
+        Ok(row.and_then(|mut row| row.upstreams.remove(server.session_key())))
     }
 
     async fn remember(&self, connection: &Connection) -> Result<(), UpstreamError> {
-        let name = connection.server().name();
+        let key = connection.server().session_key();
         let Client {
             tenant, session, ..
         } = &self.client;
         self.store
-            .put_upstream(*tenant, *session, name, &connection.state())
+            .put_upstream(*tenant, *session, key, &connection.state())
             .await?;
         Ok(())
     }

@@ -60,6 +60,7 @@ pub fn compose(
         sessions: organization.sessions.clone(),
         rate_limits: organization.rate_limits.clone(),
         audit: organization.audit,
+        user_servers: organization.user_servers,
         servers: Vec::new(),
         prompts: Vec::new(),
     };

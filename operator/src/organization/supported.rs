@@ -10,7 +10,6 @@ pub(crate) fn unsupported_fields(spec: &OrganizationSpec) -> Vec<&'static str> {
     let fields = [
         ("spec.models", spec.models.is_some()),
         ("spec.eventSinks", !spec.event_sinks.is_empty()),
-        ("spec.userServers", spec.user_servers),
         (
             "spec.concurrency",
             spec.concurrency != Concurrency::default(),

@@ -56,6 +56,8 @@ pub struct ValidatedOrganization {
     pub sessions: document::SessionsConfig,
     /// Request rates.
     pub rate_limits: document::RateLimitsConfig,
+    /// Whether users may add MCP servers of their own.
+    pub user_servers: bool,
     /// How the record is kept.
     pub audit: document::AuditConfig,
     /// Every request is refused.
@@ -125,6 +127,7 @@ pub fn validate(
         identity,
         sessions,
         rate_limits: rate_limits(spec),
+        user_servers: spec.user_servers,
         audit: document::AuditConfig {
             retention_days: spec.audit.retention.days(),
             durability: spec.audit.durability,

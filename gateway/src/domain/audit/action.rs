@@ -29,6 +29,14 @@ pub enum Action {
     ResourceRead,
     /// A prompt of a server is got.
     PromptGet,
+    /// A user adds an MCP server of their own.
+    McpServerCreate,
+    /// A user changes an MCP server of their own.
+    McpServerUpdate,
+    /// A user removes an MCP server of their own.
+    McpServerDelete,
+    /// A user has an MCP server tested.
+    McpServerTest,
     /// An API key is made.
     ApiKeyCreate,
     /// An API key is revoked.
@@ -43,7 +51,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::SessionCreate,
         Self::SessionUpdate,
         Self::SessionDelete,
@@ -54,6 +62,10 @@ impl Action {
         Self::ToolCall,
         Self::ResourceRead,
         Self::PromptGet,
+        Self::McpServerCreate,
+        Self::McpServerUpdate,
+        Self::McpServerDelete,
+        Self::McpServerTest,
         Self::ApiKeyCreate,
         Self::ApiKeyRevoke,
         Self::AuditExport,
@@ -74,6 +86,10 @@ impl Action {
             Self::ToolCall => "tool.call",
             Self::ResourceRead => "resource.read",
             Self::PromptGet => "prompt.get",
+            Self::McpServerCreate => "mcp_server.create",
+            Self::McpServerUpdate => "mcp_server.update",
+            Self::McpServerDelete => "mcp_server.delete",
+            Self::McpServerTest => "mcp_server.test",
             Self::ApiKeyCreate => "api_key.create",
             Self::ApiKeyRevoke => "api_key.revoke",
             Self::AuditExport => "audit.export",

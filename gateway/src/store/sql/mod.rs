@@ -8,10 +8,12 @@ mod audit;
 mod audit_keeping;
 mod engine;
 mod idempotency;
+mod mcp_configs;
 mod mcp_sessions;
 #[cfg(test)]
 mod recorded;
 mod retirement;
+mod sealed;
 mod session_events;
 mod session_members;
 mod sessions;

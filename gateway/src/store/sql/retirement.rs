@@ -1,4 +1,4 @@
-//! The statements that end a tenant's sessions and API keys.
+//! The statements that end a tenant's sessions, API keys and users' own servers.
 
 use async_trait::async_trait;
 
@@ -7,6 +7,7 @@ use crate::store::{RetirementStore, StoreError, TenantId};
 
 const END_MCP_SESSIONS: &str = "DELETE FROM mcp_sessions WHERE tenant_id = $1";
 const REVOKE_API_KEYS: &str = "DELETE FROM api_keys WHERE tenant_id = $1";
+const REMOVE_MCP_CONFIGS: &str = "DELETE FROM mcp_configs WHERE tenant_id = $1";
 const END_SESSIONS: &str = "DELETE FROM sessions WHERE tenant_id = $1";
 
 #[async_trait]
@@ -17,6 +18,7 @@ impl<E: Engine> RetirementStore for SqlStore<E> {
         let ended = transaction.execute(END_MCP_SESSIONS, &values).await?
             + transaction.execute(END_SESSIONS, &values).await?;
         transaction.execute(REVOKE_API_KEYS, &values).await?;
+        transaction.execute(REMOVE_MCP_CONFIGS, &values).await?;
         transaction.commit().await?;
         Ok(ended)
     }

@@ -1,0 +1,447 @@
+//! MCP servers: those of the organization, to look at, and users' own, to keep.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, IF_MATCH, LOCATION};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::act::finished;
+use super::body::JsonBody;
+use super::idempotency::{CreateBody, replayed};
+use super::mcp_server_documents::{
+    AuthBody, CreateMcpServer, McpServerDocument, McpServerList, ReplaceMcpServer, id_of,
+};
+use super::page::{PageQuery, Parameters};
+use super::problem::ProblemDocument;
+use super::{AppState, ErrorCode, Problem, RequestContext};
+use crate::auth::Caller;
+use crate::domain::audit::{Action, Outcome};
+use crate::domain::user_servers::{Settings, Unfit, check_name};
+use crate::encryption::{Location, Sealed, SealedColumn};
+use crate::store::{Created, CredentialsChange, IdempotencyKey, McpConfig, SealedMcpConfig};
+use crate::telemetry::chain;
+
+/// Most servers of one user.
+const MOST: u32 = 20;
+/// How often a change is tried that does not say which version it is for.
+const ATTEMPTS: u32 = 3;
+
+/// Which servers are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct McpServerQuery {
+    /// Most servers returned, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Adds an MCP server of one's own
+///
+/// Where the organization allows it. The server is the caller's alone: nobody
+/// else sees it, and it is served under `/mcp` and `/mcp/{server}` like the organization's.
+#[utoipa::path(
+    post, path = "/v1/mcp/servers", tag = "mcp-servers", request_body = CreateMcpServer,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Adds one server however often it is sent.")),
+    responses(
+        (status = 201, body = McpServerDocument, headers(("ETag" = String, description = "Its version, for `If-Match`."))),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+pub(super) async fn create_server(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    body: CreateBody<CreateMcpServer>,
+) -> Result<Response, Problem> {
+    let id = Uuid::now_v7();
+    let (tenant, resource) = (caller.tenant_id(), format!("mcp-servers/{id}"));
+    let act = state
+        .recorder
+        .intent(tenant, &context, Action::McpServerCreate, resource)
+        .await?;
+    let created = create(&state, &caller, id, body).await;
+    state.user_servers.forget(&caller).await;
+    match created {
+        Ok(Created::Now(config)) => {
+            act.finish(Outcome::Success, None).await?;
+            Ok(made(&caller, config))
+        }
+        Ok(Created::Before(config)) => {
+            act.finish(Outcome::Success, Some("replayed")).await?;
+            Ok(replayed(made(&caller, config)))
+        }
+        Err(problem) => finished(act, Err(problem)).await,
+    }
+}
+
+async fn create(
+    state: &AppState,
+    caller: &Caller,
+    id: Uuid,
+    body: CreateBody<CreateMcpServer>,
+) -> Result<Created<McpConfig>, Problem> {
+    let CreateMcpServer {
+        name,
+        url,
+        auth,
+        tools,
+    } = body.value;
+    may_have_own(caller)?;
+    check_name(&name)?;
+    let (shape, secret) = AuthBody::credentials(auth)?.check()?;
+    let settings = Settings::check(url, shape, tools.into())?;
+    is_free(caller, &name, &settings)?;
+    let once = body.once.map(|once| without_secret(once, &name, &settings));
+    let now = microseconds(Timestamp::now());
+    let new = SealedMcpConfig {
+        credentials: secret
+            .map(|secret| seal(state, caller, id, &secret))
+            .transpose()?,
+        config: McpConfig {
+            id,
+            user: caller.user.to_string(),
+            name,
+            settings,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        },
+    };
+    can_be_served(state, caller, &new)?;
+    let tenant = caller.tenant_id();
+    let kept = state
+        .store
+        .create_mcp_config(tenant, new, MOST, once.as_ref());
+    Ok(kept.await?)
+}
+
+/// Lists the MCP servers that the caller reaches
+///
+/// Those of the organization are declared in Kubernetes and cannot be changed here.
+#[utoipa::path(
+    get, path = "/v1/mcp/servers", tag = "mcp-servers", params(McpServerQuery),
+    responses(
+        (status = 200, body = McpServerList),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+pub(super) async fn list_servers(
+    State(state): State<AppState>,
+    caller: Caller,
+    Parameters(query): Parameters<McpServerQuery>,
+) -> Result<Json<McpServerList>, Problem> {
+    let limit = PageQuery::new(query.limit, None).page()?.limit as usize;
+    let (tenant, user) = (caller.tenant_id(), &caller.user);
+    let own = state.store.mcp_configs(tenant, user).await?;
+    let organizations = caller.tenant.servers.values();
+    let all = organizations
+        .map(|server| McpServerDocument::of_organization(&caller, server))
+        .chain(
+            own.into_iter()
+                .map(|own| McpServerDocument::own(&caller, own.config)),
+        );
+    let after = |document: &McpServerDocument| match &query.cursor {
+        Some(cursor) => document.cursor() > *cursor,
+        None => true,
+    };
+    let mut items: Vec<_> = all.filter(after).take(limit + 1).collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| more).map(McpServerDocument::cursor);
+    Ok(Json(McpServerList { items, next_cursor }))
+}
+
+/// Shows an MCP server
+#[utoipa::path(
+    get, path = "/v1/mcp/servers/{id}", tag = "mcp-servers", params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = McpServerDocument, headers(("ETag" = String, description = "Its version, for `If-Match`; of users' own servers only."))),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+pub(super) async fn read_server(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = Uuid::try_parse(&id).map_err(|_| Problem::not_found())?;
+    let own = state
+        .store
+        .mcp_config(caller.tenant_id(), &caller.user, id)
+        .await?;
+    if let Some(own) = own {
+        return Ok(shown(&caller, own.config));
+    }
+    let mut organizations = caller.tenant.servers.values();
+    let found = organizations.find(|server| id_of(caller.tenant_id(), server.name()) == id);
+    let server = found.ok_or_else(Problem::not_found)?;
+    Ok(Json(McpServerDocument::of_organization(&caller, server)).into_response())
+}
+
+/// Replaces an MCP server of one's own
+///
+/// With `If-Match`, only if it still has that version; otherwise the last write wins.
+#[utoipa::path(
+    put, path = "/v1/mcp/servers/{id}", tag = "mcp-servers", request_body = ReplaceMcpServer,
+    params(
+        ("id" = Uuid, Path),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is replaced."),
+    ),
+    responses(
+        (status = 200, body = McpServerDocument, headers(("ETag" = String, description = "Its new version."))),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+pub(super) async fn replace_server(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<ReplaceMcpServer>,
+) -> Result<Response, Problem> {
+    let id = Uuid::try_parse(&id).map_err(|_| Problem::not_found())?;
+    let (tenant, resource) = (caller.tenant_id(), format!("mcp-servers/{id}"));
+    let act = state
+        .recorder
+        .intent(tenant, &context, Action::McpServerUpdate, resource)
+        .await?;
+    let replaced = replace(&state, &caller, id, &headers, body).await;
+    state.user_servers.forget(&caller).await;
+    let config = finished(act, replaced).await?;
+    Ok(shown(&caller, config))
+}
+
+async fn replace(
+    state: &AppState,
+    caller: &Caller,
+    id: Uuid,
+    headers: &HeaderMap,
+    body: ReplaceMcpServer,
+) -> Result<McpConfig, Problem> {
+    let given = match body.auth {
+        Some(auth) => Some(AuthBody::credentials(auth)?.check()?),
+        None => None,
+    };
+    let tools = agentapi_crds::tenant_config::ToolsConfig::from(body.tools);
+    let (tenant, user) = (caller.tenant_id(), &caller.user);
+    for _ in 0..ATTEMPTS {
+        let found = state.store.mcp_config(tenant, user, id).await?;
+        let mut row = found.ok_or_else(|| no_own(caller, id))?;
+        may_have_own(caller)?;
+        matches_version(headers, row.config.version)?;
+        let (shape, change) = match &given {
+            Some((shape, secret)) => {
+                let sealed = secret
+                    .as_ref()
+                    .map(|secret| seal(state, caller, id, secret));
+                let sealed = sealed.transpose()?;
+                row.credentials.clone_from(&sealed);
+                (shape.clone(), CredentialsChange::Replace(sealed))
+            }
+            None => {
+                stay_at_home(&row.config.settings, &body.url)?;
+                let shape = row.config.settings.credentials.clone();
+                (shape, CredentialsChange::Keep)
+            }
+        };
+        let version = row.config.version;
+        row.config.settings = Settings::check(body.url.clone(), shape, tools.clone())?;
+        is_free_prefix(caller, &row.config.name, &row.config.settings)?;
+        can_be_served(state, caller, &row)?;
+        let settings = &row.config.settings;
+        let changed = state
+            .store
+            .change_mcp_config(tenant, user, id, version, settings, &change);
+        if let Some(changed) = changed.await? {
+            return Ok(changed);
+        }
+    }
+    Err(Problem::new(
+        ErrorCode::Unavailable,
+        "the server is being changed by others all the time",
+    ))
+}
+
+/// Removes an MCP server of one's own, with its credentials
+#[utoipa::path(
+    delete, path = "/v1/mcp/servers/{id}", tag = "mcp-servers", params(("id" = Uuid, Path)),
+    responses(
+        (status = 204),
+        (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
+    )
+)]
+pub(super) async fn remove_server(
+    State(state): State<AppState>,
+    caller: Caller,
+    RequestContext(context): RequestContext,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = Uuid::try_parse(&id).map_err(|_| Problem::not_found())?;
+    let (tenant, resource) = (caller.tenant_id(), format!("mcp-servers/{id}"));
+    let act = state
+        .recorder
+        .intent(tenant, &context, Action::McpServerDelete, resource)
+        .await?;
+    let removed = state
+        .store
+        .remove_mcp_config(tenant, &caller.user, id)
+        .await;
+    state.user_servers.forget(&caller).await;
+    let removed = match removed {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(no_own(&caller, id)),
+        Err(error) => Err(error.into()),
+    };
+    finished(act, removed)
+        .await
+        .map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Whether the organization's users may have servers of their own.
+pub(super) fn may_have_own(caller: &Caller) -> Result<(), Problem> {
+    if caller.tenant.config.user_servers {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorCode::UserServersDisabled,
+        "the organization does not allow users' own MCP servers: its spec.userServers is false",
+    ))
+}
+
+/// Why there is no server of that id to change.
+fn no_own(caller: &Caller, id: Uuid) -> Problem {
+    let mut organizations = caller.tenant.servers.keys();
+    if organizations.any(|name| id_of(caller.tenant_id(), name) == id) {
+        let detail = "the server is declared in Kubernetes: change its McpServer";
+        return Problem::new(ErrorCode::McpServerReadOnly, detail);
+    }
+    Problem::not_found()
+}
+
+/// Whether name and prefix are not those of a server of the organization.
+fn is_free(caller: &Caller, name: &str, settings: &Settings) -> Result<(), Problem> {
+    if caller.tenant.servers.contains_key(name) {
+        let detail = format!("the organization has an MCP server with the name {name}");
+        return Err(Problem::new(ErrorCode::McpServerNameTaken, detail));
+    }
+    is_free_prefix(caller, name, settings)
+}
+
+fn is_free_prefix(caller: &Caller, name: &str, settings: &Settings) -> Result<(), Problem> {
+    let prefix = settings.tools.prefix.as_deref().unwrap_or(name);
+    let mut organizations = caller.tenant.servers.values();
+    // A server that the organization has named alike stands in for this one, prefix and all.
+    let taken = organizations.any(|other| other.prefix() == prefix && other.name() != name);
+    if !taken {
+        return Ok(());
+    }
+    let detail = format!("an MCP server of the organization uses the prefix {prefix}");
+    Err(Problem::new(ErrorCode::McpServerNameTaken, detail))
+}
+
+/// Credentials follow a server to no other place than the one they were given for.
+fn stay_at_home(settings: &Settings, url: &str) -> Result<(), Problem> {
+    let bare = settings.credentials == Default::default();
+    if bare || settings.is_same_origin(url) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorCode::InvalidRequest,
+        "url has another scheme, host or port: give auth again, or null for none",
+    ))
+}
+
+/// Whether `If-Match` (RFC 9110, section 13.1.1), if there is one, names the version.
+fn matches_version(headers: &HeaderMap, version: u64) -> Result<(), Problem> {
+    let mut values = headers.get_all(IF_MATCH).iter().peekable();
+    if values.peek().is_none() {
+        return Ok(());
+    }
+    let tag = entity_tag(version);
+    let names = |value: &str| {
+        value
+            .split(',')
+            .any(|own| [tag.as_str(), "*"].contains(&own.trim()))
+    };
+    if values.any(|value| value.to_str().is_ok_and(names)) {
+        return Ok(());
+    }
+    let detail = format!("the server has the version {tag} now: read it again");
+    Err(Problem::new(ErrorCode::PreconditionFailed, detail))
+}
+
+fn entity_tag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+fn seal(
+    state: &AppState,
+    caller: &Caller,
+    id: Uuid,
+    secret: &secrecy::SecretString,
+) -> Result<Sealed, Problem> {
+    let keys = state.user_servers.keys().ok_or_else(|| {
+        Problem::new(
+            ErrorCode::EncryptionNotConfigured,
+            "credentials cannot be stored: the platform engineer must set AGENTAPI_ENCRYPTION_KEYS",
+        )
+    })?;
+    let place = Location {
+        tenant: caller.tenant_id(),
+        column: SealedColumn::McpCredentials,
+        row: id,
+    };
+    keys.seal(&place, secret).map_err(|error| {
+        tracing::error!(%error, "a credential cannot be encrypted");
+        Problem::new(ErrorCode::Internal, "the credential cannot be encrypted")
+    })
+}
+
+/// Whether the server compiles, as it will have to.
+fn can_be_served(state: &AppState, caller: &Caller, row: &SealedMcpConfig) -> Result<(), Problem> {
+    match state.user_servers.compile(&caller.tenant, row) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::new(ErrorCode::InvalidRequest, chain(&error))),
+    }
+}
+
+/// What tells the body from another, without its secrets: what is kept for a day
+/// must be no way to guess them.
+fn without_secret(once: IdempotencyKey, name: &str, settings: &Settings) -> IdempotencyKey {
+    let body = json!([name, settings]).to_string();
+    IdempotencyKey {
+        key: once.key,
+        fingerprint: Sha256::digest(body).into(),
+    }
+}
+
+/// Times are kept to the microsecond: what is answered is what is kept.
+fn microseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+fn made(caller: &Caller, config: McpConfig) -> Response {
+    let location = [(LOCATION, format!("/v1/mcp/servers/{}", config.id))];
+    (StatusCode::CREATED, location, shown(caller, config)).into_response()
+}
+
+fn shown(caller: &Caller, config: McpConfig) -> Response {
+    let tag = [(ETAG, entity_tag(config.version))];
+    let document = McpServerDocument::own(caller, config);
+    (tag, Json(document)).into_response()
+}
+
+impl From<Unfit> for Problem {
+    fn from(unfit: Unfit) -> Self {
+        Self::new(ErrorCode::InvalidRequest, unfit.to_string())
+    }
+}
