@@ -51,6 +51,7 @@ pub(crate) fn acme(key_set: String) -> Result<TenantConfig> {
             retention_days: 365,
             durability: AuditDurability::Synchronous,
         },
+        user_servers: false,
         servers: ["calendar", "notes", "tickets"].map(server).into(),
         prompts: prompts(),
     };
