@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{audit, demo, dev, migrate, render, sample, token};
+use crate::{audit, demo, dev, keys, migrate, render, sample, token};
 
 /// Run, try and inspect AgentAPI
 #[derive(Debug, Parser)]
@@ -27,6 +27,9 @@ enum Command {
     Render(render::Arguments),
     /// Bring the schema of a database up to date
     Migrate(migrate::Arguments),
+    /// Rotate the keys that encrypt stored credentials
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Read an exported audit record, without any server
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -61,6 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(arguments) => token::run(arguments),
         Command::Render(arguments) => render::run(arguments),
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::Keys(keys) => keys::run(keys).await,
         Command::Audit(audit) => audit::run(audit),
         Command::Sample(sample) => sample::run(sample).await,
     }

@@ -1,15 +1,17 @@
 //! The keys of the embedded mode: made once for each user of this machine.
 
+use std::error::Error;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use agentapi_gateway::auth::DevelopmentIssuer;
+use agentapi_gateway::encryption::KeyList;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::EncodingKey;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::failure::Failure;
 
@@ -17,6 +19,10 @@ use crate::failure::Failure;
 const FILE: &str = "development-issuer.pk8";
 /// Name of the file of the key that signs the audit record.
 const AUDIT_FILE: &str = "development-audit.pk8";
+/// Name of the file of the key that encrypts stored credentials, as it is configured.
+const ENCRYPTION_FILE: &str = "development-encryption.key";
+/// Id of that key.
+const ENCRYPTION_ID: &str = "development";
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
@@ -53,22 +59,32 @@ pub(crate) fn audit_signing_key() -> Result<SecretString, Failure> {
     Ok(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n").into())
 }
 
-/// The key of a file as PKCS#8, and its public half.
+/// The key that encrypts what this user's gateways store, as it is configured; made now if there is none.
+pub(crate) fn encryption_keys() -> Result<SecretString, Failure> {
+    encryption_keys_in(&state_folder()?)
+}
+
+fn encryption_keys_in(folder: &Path) -> Result<SecretString, Failure> {
+    let path = folder.join(ENCRYPTION_FILE);
+    let text = secret_file(folder, &path, || {
+        let mut keys = KeyList::parse(&SecretString::default())?;
+        keys.add(ENCRYPTION_ID)?;
+        Ok(keys.text().expose_secret().as_bytes().to_vec())
+    })?;
+    let no_key = |error| failed(&path, "is not an encryption key").because(error);
+    let text = SecretString::from(String::from_utf8(text).map_err(|error| no_key(error.into()))?);
+    KeyList::parse(&text).map_err(|error| no_key(Box::<dyn Error + Send + Sync>::from(error)))?;
+    Ok(text)
+}
+
+/// The Ed25519 key of a file as PKCS#8, and its public half.
 fn kept(folder: &Path, file: &str) -> Result<(Vec<u8>, [u8; 32]), Failure> {
     let path = folder.join(file);
-    if !path.exists() {
-        create(folder, &path)?;
-    }
-    let again = format!("rm {}, and the command again", path.display());
-    let failed = |what: &str| Failure::new(format!("{} {what}", path.display()), again.clone());
-    let unreadable = |error| failed("cannot be read").because(error);
-    if std::fs::metadata(&path).map_err(unreadable)?.mode() & OTHERS != 0 {
-        return Err(failed(
-            "may be read by other users, so it is no secret any more",
-        ));
-    }
-    let document = std::fs::read(&path).map_err(unreadable)?;
-    let no_key = || failed("is not an Ed25519 key");
+    let document = secret_file(folder, &path, || {
+        let document = Ed25519KeyPair::generate()?.to_pkcs8v1()?;
+        Ok(document.as_ref().to_vec())
+    })?;
+    let no_key = || failed(&path, "is not an Ed25519 key");
     let pair = Ed25519KeyPair::from_pkcs8(&document).map_err(|_| no_key())?;
     let public = pair
         .public_key()
@@ -78,9 +94,37 @@ fn kept(folder: &Path, file: &str) -> Result<(Vec<u8>, [u8; 32]), Failure> {
     Ok((document, public))
 }
 
-/// Makes the key so that no other process ever sees a part of it. If another
+/// What a file holds that nobody else may read, made now if it is not there.
+fn secret_file(
+    folder: &Path,
+    path: &Path,
+    make: impl FnOnce() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>>,
+) -> Result<Vec<u8>, Failure> {
+    if !path.exists() {
+        create(folder, path, make)?;
+    }
+    let unreadable = |error| failed(path, "cannot be read").because(error);
+    if std::fs::metadata(path).map_err(unreadable)?.mode() & OTHERS != 0 {
+        return Err(failed(
+            path,
+            "may be read by other users, so it is no secret any more",
+        ));
+    }
+    std::fs::read(path).map_err(unreadable)
+}
+
+fn failed(path: &Path, what: &str) -> Failure {
+    let again = format!("rm {}, and the command again", path.display());
+    Failure::new(format!("{} {what}", path.display()), again)
+}
+
+/// Makes the file so that no other process ever sees a part of it. If another
 /// one was faster, its key stays.
-fn create(folder: &Path, path: &Path) -> Result<(), Failure> {
+fn create(
+    folder: &Path,
+    path: &Path,
+    make: impl FnOnce() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>>,
+) -> Result<(), Failure> {
     let next = "XDG_STATE_HOME=$(mktemp -d), and the command again";
     let failed = || Failure::new(format!("{} cannot be written", path.display()), next);
     let made = std::fs::DirBuilder::new()
@@ -88,11 +132,10 @@ fn create(folder: &Path, path: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(folder);
     made.map_err(|error| failed().because(error))?;
-    let pair = Ed25519KeyPair::generate().map_err(|error| failed().because(error))?;
-    let document = pair.to_pkcs8v1().map_err(|error| failed().because(error))?;
+    let content = make().map_err(|error| failed().because(error))?;
     let mut file =
         tempfile::NamedTempFile::new_in(folder).map_err(|error| failed().because(error))?;
-    file.write_all(document.as_ref())
+    file.write_all(&content)
         .map_err(|error| failed().because(error))?;
     match file.persist_noclobber(path) {
         Ok(_) => Ok(()),
@@ -130,6 +173,13 @@ mod tests {
         let first = DevelopmentKey::in_folder(folder.path()).unwrap();
         let second = DevelopmentKey::in_folder(folder.path()).unwrap();
         assert_eq!(first.public, second.public);
+    }
+
+    #[test]
+    fn the_encryption_key_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = [(); 2].map(|()| encryption_keys_in(folder.path()).unwrap());
+        assert_eq!(made[0].expose_secret(), made[1].expose_secret());
     }
 
     #[test]

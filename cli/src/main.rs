@@ -6,6 +6,7 @@ mod demo;
 mod dev;
 mod development_key;
 mod failure;
+mod keys;
 mod manifests;
 mod migrate;
 mod output;

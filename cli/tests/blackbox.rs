@@ -37,5 +37,9 @@ async fn the_embedded_mode_answers_as_the_committed_transcript_says() -> Result<
     )
     .await?;
 
-    setting::expect_transcript(&Suite::new(&dev.address, &issuer)?.run().await?)
+    setting::expect_transcript(
+        &Suite::new(&dev.address, &issuer, &clock.address)?
+            .run()
+            .await?,
+    )
 }

@@ -7,6 +7,7 @@
 mod audit;
 mod identity;
 mod mcp;
+mod mcp_servers;
 mod prompts;
 mod sessions;
 pub mod setting;
@@ -24,6 +25,8 @@ use crate::transcript::Transcript;
 pub struct Suite<'a> {
     client: Client,
     issuer: &'a Issuer,
+    /// URL of an MCP server that users may add as their own.
+    clock: &'a str,
     transcript: Transcript,
     started: Timestamp,
 }
@@ -62,11 +65,13 @@ const MALLORY: Who = Who {
 };
 
 impl<'a> Suite<'a> {
-    /// A suite for the service at `base`, whose organizations trust `issuer`.
-    pub fn new(base: &str, issuer: &'a Issuer) -> Result<Self> {
+    /// A suite for the service at `base`, whose organizations trust `issuer` and
+    /// may dial the MCP server at `clock`.
+    pub fn new(base: &str, issuer: &'a Issuer, clock: &'a str) -> Result<Self> {
         Ok(Self {
             client: Client::new(base),
             issuer,
+            clock,
             transcript: Transcript::new(base)?,
             started: Timestamp::now(),
         })
@@ -77,6 +82,7 @@ impl<'a> Suite<'a> {
         identity::run(&mut self).await?;
         let session = sessions::run(&mut self).await?;
         mcp::run(&mut self, &session).await?;
+        mcp_servers::run(&mut self).await?;
         prompts::run(&mut self).await?;
         audit::run(&mut self).await?;
         sessions::end(&mut self, &session).await?;

@@ -37,8 +37,8 @@ impl Transcript {
                 r"|(?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
                 r"|(?P<hash>\b[0-9a-f]{32}(?:[0-9a-f]{32})?\b)",
                 r"|(?P<loopback>127\.0\.0\.1:\d+)",
-                // An installation may have kept records of earlier runs.
-                r#"|(?P<count>"(?:sequence|records|writers|checkpoints)": )\d+"#,
+                // An installation may have kept records of earlier runs, and time is never the same.
+                r#"|(?P<count>"(?:sequence|records|writers|checkpoints|latencyMilliseconds)": )[\d.]+"#,
                 // Whether there is a checkpoint yet is a question of time.
                 r#"|(?P<word>"anchor": )"[a-z]+""#,
             ))?,

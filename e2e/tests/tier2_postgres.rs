@@ -11,6 +11,7 @@ mod tier2_postgres {
     mod plans;
     mod replicas;
     mod rights;
+    mod sealed;
 }
 
 use agentapi_e2e::postgres::TestDatabase;

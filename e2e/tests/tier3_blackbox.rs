@@ -24,7 +24,11 @@ async fn the_cluster_answers_as_the_committed_transcript_says() -> Result<()> {
     apply(&cluster, &manifests).await?;
     serving(&cluster, &issuer).await?;
 
-    setting::expect_transcript(&Suite::new(&cluster.gateway, &issuer)?.run().await?)
+    setting::expect_transcript(
+        &Suite::new(&cluster.gateway, &issuer, &clock.address)?
+            .run()
+            .await?,
+    )
 }
 
 /// Organizations first: they bring the namespaces that the rest goes into.

@@ -14,7 +14,7 @@ use super::installation::Installation;
 use super::reload::{Changes, follow};
 use super::secrets::ManifestSecrets;
 use super::{Arguments, HELP};
-use crate::development_key::{DevelopmentKey, audit_signing_key};
+use crate::development_key::{DevelopmentKey, audit_signing_key, encryption_keys};
 use crate::failure::Failure;
 use crate::manifests::Manifests;
 use crate::report;
@@ -51,7 +51,7 @@ impl Embedded {
             Manifests::load(folder).map_err(|error| report::manifests(folder, error))?;
         let changes = changes?;
         let data = Data::at(arguments.data.as_deref())?;
-        let config = configuration(arguments, &data, &audit_signing_key()?)?;
+        let config = configuration(arguments, &data, &audit_signing_key()?, &encryption_keys()?)?;
 
         let secrets = ManifestSecrets::default();
         let embedding = Embedding {
@@ -124,6 +124,7 @@ fn configuration(
     arguments: &Arguments,
     data: &Data,
     audit_signing_key: &SecretString,
+    encryption_keys: &SecretString,
 ) -> Result<Config, Failure> {
     let database = format!("sqlite:{}", data.path().join(DATABASE).display());
     let settings = [
@@ -134,6 +135,10 @@ fn configuration(
         (
             "AGENTAPI_AUDIT_SIGNING_KEY",
             audit_signing_key.expose_secret().to_owned(),
+        ),
+        (
+            "AGENTAPI_ENCRYPTION_KEYS",
+            encryption_keys.expose_secret().to_owned(),
         ),
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value));

@@ -4,5 +4,6 @@
 mod audit;
 mod demo;
 mod dev;
+mod keys;
 mod render;
 mod support;

@@ -1,6 +1,6 @@
 //! Running `agentapi` in tests: its own state folder, its output as it comes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -25,12 +25,18 @@ impl Person {
         })
     }
 
+    /// A file of the state folder.
+    pub(crate) fn state(&self, path: &str) -> PathBuf {
+        self.home.path().join(path)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentapi"));
         command
             .args(arguments)
             .env("XDG_STATE_HOME", self.home.path())
             .env_remove("RUST_LOG")
+            .env_remove("AGENTAPI_ENCRYPTION_KEYS")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -19,7 +19,7 @@ pub(super) async fn run(suite: &mut Suite<'_>, session: &str) -> Result<()> {
 }
 
 /// `initialize` and `notifications/initialized`; returns the session's id.
-async fn connect(suite: &mut Suite<'_>, step: &str, path: &str) -> Result<String> {
+pub(super) async fn connect(suite: &mut Suite<'_>, step: &str, path: &str) -> Result<String> {
     let initialize = request(
         1,
         "initialize",
@@ -325,7 +325,7 @@ async fn ask(
     Ok(answer)
 }
 
-fn request(id: u32, method: &str, params: Value) -> String {
+pub(super) fn request(id: u32, method: &str, params: Value) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
 }
 

@@ -6,8 +6,10 @@
 mod api_keys;
 mod audit;
 mod audit_keeping;
+mod mcp_configs;
 mod mcp_sessions;
 mod retirement;
+mod sealed;
 mod session_members;
 mod sessions;
 
@@ -21,8 +23,10 @@ use uuid::Uuid;
 pub use api_keys::*;
 pub use audit::*;
 pub use audit_keeping::*;
+pub use mcp_configs::*;
 pub use mcp_sessions::*;
 pub use retirement::*;
+pub use sealed::*;
 pub use session_members::*;
 pub use sessions::*;
 
@@ -103,6 +107,18 @@ macro_rules! store_contract {
             an_upstream_is_put_into_no_other_tenants_session,
             ending_a_session_ends_the_mcp_sessions_in_it,
             all_sessions_of_a_tenant_are_ended_at_once,
+            an_mcp_configuration_reads_back_as_it_was_made,
+            an_mcp_configuration_is_another_users_and_another_tenants_no_business,
+            an_mcp_configuration_changes_from_the_version_that_was_read,
+            a_removed_mcp_configuration_frees_its_name,
+            names_and_number_of_mcp_configurations_hold_under_concurrent_creates,
+            an_mcp_configuration_is_made_once_under_its_idempotency_key,
+            the_keys_that_are_needed_are_found_in_all_tenants,
+            sealed_values_are_read_in_pages,
+            a_value_that_was_changed_meanwhile_is_not_replaced,
+            everything_that_old_keys_sealed_is_encrypted_anew_once,
+            a_value_that_does_not_open_is_named_and_hides_no_other,
+            keys_that_do_not_open_what_is_stored_are_refused,
             audit_records_read_back_as_they_were_sealed,
             audit_records_of_another_tenant_are_not_seen,
             audit_records_are_listed_newest_first_in_pages,

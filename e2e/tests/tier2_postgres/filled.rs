@@ -33,6 +33,8 @@ const FILL: &[&str] = &[
     "INSERT INTO idempotency_keys (tenant_id, user_id, operation, key, fingerprint, created, expires_at) \
        SELECT tenant_id, user_id, 'session.create', id::text, decode(repeat('00', 32), 'hex'), '{}', expires_at \
        FROM sessions",
+    "INSERT INTO mcp_configs (tenant_id, id, user_id, name, settings, version, created_at, updated_at) \
+       SELECT tenant_id, id, user_id, id::text, '{}', 1, 0, 0 FROM sessions",
     // The months and classes that the contract's tests write to.
     "CREATE TEMPORARY TABLE places ON COMMIT PRESERVE ROWS AS SELECT month, days, gen_random_uuid() AS writer FROM \
        (VALUES (202609, 365), (202001, 30), (202001, 2555), \

@@ -12,11 +12,12 @@ use sqlx::{AssertSqlSafe, Executor, query_as, query_scalar};
 use uuid::Uuid;
 
 /// The tables that hold rows of tenants.
-const TENANT_TABLES: [&str; 11] = [
+const TENANT_TABLES: [&str; 12] = [
     "organizations",
     "sessions",
     "mcp_sessions",
     "mcp_upstreams",
+    "mcp_configs",
     "audit_logs",
     "api_keys",
     "idempotency_keys",
@@ -34,6 +35,7 @@ pub(super) async fn filled(database: &Arc<TestDatabase>) -> Result<PgConnection>
     store::migrate(&database.owner_url()).await?;
     let store = store::open(&database.gateway_url()).await?;
     store_contract::an_mcp_session_reads_back_with_its_upstreams(store.clone()).await?;
+    store_contract::an_mcp_configuration_reads_back_as_it_was_made(store.clone()).await?;
     store_contract::an_api_key_is_made_once_under_its_idempotency_key(store.clone()).await?;
     store_contract::members_change_and_go(store.clone()).await?;
     store_contract::a_checkpoint_states_the_heads_of_all_writers(store).await?;

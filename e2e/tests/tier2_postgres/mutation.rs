@@ -130,6 +130,9 @@ async fn checks(database: &TestDatabase, store: &Arc<dyn Store>) -> Result<()> {
         let seen = count(&mut gateway, table).await?;
         ensure!(seen == 1, "the sweeper sees {seen} rows of {table}");
     }
+    // Of the contract's two servers one needs a credential.
+    let sealed = count(&mut gateway, "mcp_configs").await?;
+    ensure!(sealed == 1, "the worker sees {sealed} rows of mcp_configs");
     owner_sees_one_tenant(database).await?;
     jobs_are_done(store.clone()).await
 }

@@ -207,6 +207,46 @@ fn keys_that_cannot_be_used_are_named_by_position_and_not_repeated() {
     }
 }
 
+fn list(text: &str) -> KeyList {
+    KeyList::parse(&text.into()).unwrap()
+}
+
+#[test]
+fn a_new_key_decrypts_first_and_encrypts_when_it_is_activated() {
+    let mut list = list(&format!("{FIRST}\n"));
+    assert_eq!(list.add("first").unwrap(), "first-2");
+    let added = keys(list.text().expose_secret());
+    assert_eq!(added.ids().collect::<Vec<_>>(), ["first", "first-2"]);
+    list.activate_last();
+    let activated = keys(list.text().expose_secret());
+    assert_eq!(activated.active(), "first-2");
+
+    let sealed = activated.seal(&place(), &SECRET.into()).unwrap();
+    assert!(
+        opens(&added, &sealed),
+        "replicas that were not restarted yet must read it"
+    );
+}
+
+#[test]
+fn a_key_that_was_taken_out_is_gone_and_the_others_stay() {
+    let mut list = list(&format!("{SECOND},{FIRST}"));
+    assert!(list.remove("first") && !list.remove("first"));
+    assert_eq!(list.text().expose_secret(), SECOND);
+}
+
+#[test]
+fn new_keys_are_never_the_same_and_are_not_shown() {
+    let mut list = list("");
+    list.add("a").unwrap();
+    list.add("b").unwrap();
+    let text = list.text();
+    let (_, one) = text.expose_secret().split_once(':').unwrap();
+    let (one, other) = one.split_once(",b:").unwrap();
+    assert_ne!(one, other);
+    assert_eq!(format!("{list:?}"), r#"KeyList(["a", "b"])"#);
+}
+
 #[test]
 fn no_key_is_no_ring() {
     for text in ["", " ", ",\n,"] {

@@ -1,6 +1,6 @@
 //! Why a secret cannot be sealed or opened. None of it says anything of the secret.
 
-use super::{Location, MalformedEnvelope};
+use super::MalformedEnvelope;
 
 /// Why a secret cannot be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,13 +26,11 @@ pub enum DecryptError {
     },
     /// The value is not what was sealed there with that key.
     #[error(
-        "the value in {}.{} of row {} was changed, or belongs elsewhere, or the key {id:?} is another one than it was", .location.column.table(), .location.column.column(), .location.row
+        "the value was changed, or belongs elsewhere, or the key {id:?} is another one than it was"
     )]
     Refused {
         /// Name of the key that was tried.
         id: String,
-        /// Where the value was found.
-        location: Location,
     },
     /// The bytes are no sealed value.
     #[error("a sealed value cannot be read: {0}")]

@@ -100,10 +100,7 @@ impl EncryptionKeys {
         let id = sealed.key_id();
         let key = self.all().find(|key| key.id == id);
         let key = key.ok_or_else(|| DecryptError::UnknownKey { id: id.to_owned() })?;
-        let refused = || DecryptError::Refused {
-            id: id.to_owned(),
-            location: *location,
-        };
+        let refused = || DecryptError::Refused { id: id.to_owned() };
         let (nonce, ciphertext, tag) = sealed.parts();
         let mut text = Zeroizing::new(ciphertext.to_vec());
         key.cipher

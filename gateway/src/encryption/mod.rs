@@ -8,6 +8,7 @@
 //! - [`SealedColumn`]: the one list of columns that hold such values. What is not
 //!   in it cannot be sealed, and all that is in it is rewrapped.
 //! - `keys`, `text`: the ring, and how it is written in the configuration.
+//! - [`KeyList`]: the ring as it is written, for rotation.
 //! - `envelope`, `location`: the bytes that are kept, and what they are bound to.
 
 mod columns;
@@ -15,6 +16,7 @@ mod envelope;
 mod error;
 mod keys;
 mod location;
+mod rotation;
 mod text;
 
 pub use columns::SealedColumn;
@@ -22,6 +24,7 @@ pub use envelope::{MalformedEnvelope, Sealed};
 pub use error::{DecryptError, EncryptError};
 pub use keys::{EncryptionKeys, RewrapError};
 pub use location::Location;
+pub use rotation::KeyList;
 pub use text::{KeyProblem, KeyRingError};
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use axum::extract::{Path, State};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::mcp_server_documents::{McpServerTest, id_of};
-use super::mcp_servers::may_have_own;
+use super::mcp_server_documents::McpServerTest;
+use super::mcp_server_rules::{may_have_own, of_organization};
 use super::problem::ProblemDocument;
 use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::Caller;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// egress, lists the tools and ends the session. A server that cannot be used is an
 /// answer too: `ok` is false and `failure` says why.
 #[utoipa::path(
-    post, path = "/v1/mcp/servers/{id}/test", tag = "mcp-servers", params(("id" = Uuid, Path)),
+    post, path = "/v1/mcp/servers/{id}/test", tag = "mcp", params(("id" = Uuid, Path)),
     responses(
         (status = 200, body = McpServerTest),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
@@ -70,7 +70,6 @@ async fn find(state: &AppState, caller: &Caller, id: Uuid) -> Result<Arc<Server>
         let invalid = |error| Problem::new(ErrorCode::InvalidRequest, chain(&error));
         return compiled.map(Arc::new).map_err(invalid);
     }
-    let mut organizations = caller.tenant.servers.values();
-    let found = organizations.find(|server| id_of(tenant, server.name()) == id);
+    let found = of_organization(caller, id);
     found.cloned().ok_or_else(Problem::not_found)
 }

@@ -3,29 +3,29 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{ETAG, IF_MATCH, LOCATION};
+use http::header::{ETAG, LOCATION};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::act::finished;
 use super::body::JsonBody;
 use super::idempotency::{CreateBody, replayed};
 use super::mcp_server_documents::{
-    AuthBody, CreateMcpServer, McpServerDocument, McpServerList, ReplaceMcpServer, id_of,
+    AuthBody, CreateMcpServer, McpServerDocument, McpServerList, ReplaceMcpServer,
+};
+use super::mcp_server_rules::{
+    can_be_served, entity_tag, is_free, is_free_prefix, matches_version, may_have_own,
+    microseconds, no_own, of_organization, seal, stay_at_home, without_secret,
 };
 use super::page::{PageQuery, Parameters};
 use super::problem::ProblemDocument;
 use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::Caller;
 use crate::domain::audit::{Action, Outcome};
-use crate::domain::user_servers::{Settings, Unfit, check_name};
-use crate::encryption::{Location, Sealed, SealedColumn};
-use crate::store::{Created, CredentialsChange, IdempotencyKey, McpConfig, SealedMcpConfig};
-use crate::telemetry::chain;
+use crate::domain::user_servers::{Settings, check_name};
+use crate::store::{Created, CredentialsChange, McpConfig, SealedMcpConfig};
 
 /// Most servers of one user.
 const MOST: u32 = 20;
@@ -48,7 +48,7 @@ pub(super) struct McpServerQuery {
 /// Where the organization allows it. The server is the caller's alone: nobody
 /// else sees it, and it is served under `/mcp` and `/mcp/{server}` like the organization's.
 #[utoipa::path(
-    post, path = "/v1/mcp/servers", tag = "mcp-servers", request_body = CreateMcpServer,
+    post, path = "/v1/mcp/servers", tag = "mcp", request_body = CreateMcpServer,
     params(("Idempotency-Key" = Option<String>, Header, description = "Adds one server however often it is sent.")),
     responses(
         (status = 201, body = McpServerDocument, headers(("ETag" = String, description = "Its version, for `If-Match`."))),
@@ -127,7 +127,7 @@ async fn create(
 ///
 /// Those of the organization are declared in Kubernetes and cannot be changed here.
 #[utoipa::path(
-    get, path = "/v1/mcp/servers", tag = "mcp-servers", params(McpServerQuery),
+    get, path = "/v1/mcp/servers", tag = "mcp", params(McpServerQuery),
     responses(
         (status = 200, body = McpServerList),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
@@ -161,7 +161,7 @@ pub(super) async fn list_servers(
 
 /// Shows an MCP server
 #[utoipa::path(
-    get, path = "/v1/mcp/servers/{id}", tag = "mcp-servers", params(("id" = Uuid, Path)),
+    get, path = "/v1/mcp/servers/{id}", tag = "mcp", params(("id" = Uuid, Path)),
     responses(
         (status = 200, body = McpServerDocument, headers(("ETag" = String, description = "Its version, for `If-Match`; of users' own servers only."))),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
@@ -180,9 +180,7 @@ pub(super) async fn read_server(
     if let Some(own) = own {
         return Ok(shown(&caller, own.config));
     }
-    let mut organizations = caller.tenant.servers.values();
-    let found = organizations.find(|server| id_of(caller.tenant_id(), server.name()) == id);
-    let server = found.ok_or_else(Problem::not_found)?;
+    let server = of_organization(&caller, id).ok_or_else(Problem::not_found)?;
     Ok(Json(McpServerDocument::of_organization(&caller, server)).into_response())
 }
 
@@ -190,7 +188,7 @@ pub(super) async fn read_server(
 ///
 /// With `If-Match`, only if it still has that version; otherwise the last write wins.
 #[utoipa::path(
-    put, path = "/v1/mcp/servers/{id}", tag = "mcp-servers", request_body = ReplaceMcpServer,
+    put, path = "/v1/mcp/servers/{id}", tag = "mcp", request_body = ReplaceMcpServer,
     params(
         ("id" = Uuid, Path),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is replaced."),
@@ -273,7 +271,7 @@ async fn replace(
 
 /// Removes an MCP server of one's own, with its credentials
 #[utoipa::path(
-    delete, path = "/v1/mcp/servers/{id}", tag = "mcp-servers", params(("id" = Uuid, Path)),
+    delete, path = "/v1/mcp/servers/{id}", tag = "mcp", params(("id" = Uuid, Path)),
     responses(
         (status = 204),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
@@ -306,129 +304,6 @@ pub(super) async fn remove_server(
         .map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Whether the organization's users may have servers of their own.
-pub(super) fn may_have_own(caller: &Caller) -> Result<(), Problem> {
-    if caller.tenant.config.user_servers {
-        return Ok(());
-    }
-    Err(Problem::new(
-        ErrorCode::UserServersDisabled,
-        "the organization does not allow users' own MCP servers: its spec.userServers is false",
-    ))
-}
-
-/// Why there is no server of that id to change.
-fn no_own(caller: &Caller, id: Uuid) -> Problem {
-    let mut organizations = caller.tenant.servers.keys();
-    if organizations.any(|name| id_of(caller.tenant_id(), name) == id) {
-        let detail = "the server is declared in Kubernetes: change its McpServer";
-        return Problem::new(ErrorCode::McpServerReadOnly, detail);
-    }
-    Problem::not_found()
-}
-
-/// Whether name and prefix are not those of a server of the organization.
-fn is_free(caller: &Caller, name: &str, settings: &Settings) -> Result<(), Problem> {
-    if caller.tenant.servers.contains_key(name) {
-        let detail = format!("the organization has an MCP server with the name {name}");
-        return Err(Problem::new(ErrorCode::McpServerNameTaken, detail));
-    }
-    is_free_prefix(caller, name, settings)
-}
-
-fn is_free_prefix(caller: &Caller, name: &str, settings: &Settings) -> Result<(), Problem> {
-    let prefix = settings.tools.prefix.as_deref().unwrap_or(name);
-    let mut organizations = caller.tenant.servers.values();
-    // A server that the organization has named alike stands in for this one, prefix and all.
-    let taken = organizations.any(|other| other.prefix() == prefix && other.name() != name);
-    if !taken {
-        return Ok(());
-    }
-    let detail = format!("an MCP server of the organization uses the prefix {prefix}");
-    Err(Problem::new(ErrorCode::McpServerNameTaken, detail))
-}
-
-/// Credentials follow a server to no other place than the one they were given for.
-fn stay_at_home(settings: &Settings, url: &str) -> Result<(), Problem> {
-    let bare = settings.credentials == Default::default();
-    if bare || settings.is_same_origin(url) {
-        return Ok(());
-    }
-    Err(Problem::new(
-        ErrorCode::InvalidRequest,
-        "url has another scheme, host or port: give auth again, or null for none",
-    ))
-}
-
-/// Whether `If-Match` (RFC 9110, section 13.1.1), if there is one, names the version.
-fn matches_version(headers: &HeaderMap, version: u64) -> Result<(), Problem> {
-    let mut values = headers.get_all(IF_MATCH).iter().peekable();
-    if values.peek().is_none() {
-        return Ok(());
-    }
-    let tag = entity_tag(version);
-    let names = |value: &str| {
-        value
-            .split(',')
-            .any(|own| [tag.as_str(), "*"].contains(&own.trim()))
-    };
-    if values.any(|value| value.to_str().is_ok_and(names)) {
-        return Ok(());
-    }
-    let detail = format!("the server has the version {tag} now: read it again");
-    Err(Problem::new(ErrorCode::PreconditionFailed, detail))
-}
-
-fn entity_tag(version: u64) -> String {
-    format!("\"{version}\"")
-}
-
-fn seal(
-    state: &AppState,
-    caller: &Caller,
-    id: Uuid,
-    secret: &secrecy::SecretString,
-) -> Result<Sealed, Problem> {
-    let keys = state.user_servers.keys().ok_or_else(|| {
-        Problem::new(
-            ErrorCode::EncryptionNotConfigured,
-            "credentials cannot be stored: the platform engineer must set AGENTAPI_ENCRYPTION_KEYS",
-        )
-    })?;
-    let place = Location {
-        tenant: caller.tenant_id(),
-        column: SealedColumn::McpCredentials,
-        row: id,
-    };
-    keys.seal(&place, secret).map_err(|error| {
-        tracing::error!(%error, "a credential cannot be encrypted");
-        Problem::new(ErrorCode::Internal, "the credential cannot be encrypted")
-    })
-}
-
-/// Whether the server compiles, as it will have to.
-fn can_be_served(state: &AppState, caller: &Caller, row: &SealedMcpConfig) -> Result<(), Problem> {
-    match state.user_servers.compile(&caller.tenant, row) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Problem::new(ErrorCode::InvalidRequest, chain(&error))),
-    }
-}
-
-/// What tells the body from another, without its secrets: what is kept for a day
-/// must be no way to guess them.
-fn without_secret(once: IdempotencyKey, name: &str, settings: &Settings) -> IdempotencyKey {
-    let body = json!([name, settings]).to_string();
-    IdempotencyKey {
-        key: once.key,
-        fingerprint: Sha256::digest(body).into(),
-    }
-}
-
-/// Times are kept to the microsecond: what is answered is what is kept.
-fn microseconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
-}
-
 fn made(caller: &Caller, config: McpConfig) -> Response {
     let location = [(LOCATION, format!("/v1/mcp/servers/{}", config.id))];
     (StatusCode::CREATED, location, shown(caller, config)).into_response()
@@ -438,10 +313,4 @@ fn shown(caller: &Caller, config: McpConfig) -> Response {
     let tag = [(ETAG, entity_tag(config.version))];
     let document = McpServerDocument::own(caller, config);
     (tag, Json(document)).into_response()
-}
-
-impl From<Unfit> for Problem {
-    fn from(unfit: Unfit) -> Self {
-        Self::new(ErrorCode::InvalidRequest, unfit.to_string())
-    }
 }

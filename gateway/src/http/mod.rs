@@ -14,6 +14,7 @@ pub(crate) mod body;
 mod denied;
 mod idempotency;
 mod mcp_server_documents;
+mod mcp_server_rules;
 mod mcp_server_test;
 mod mcp_servers;
 mod observe;
@@ -173,6 +174,8 @@ mod api_keys_tests;
 mod idempotency_tests;
 #[cfg(test)]
 mod matrix_tests;
+#[cfg(test)]
+mod mcp_servers_tests;
 #[cfg(test)]
 mod session_tests;
 

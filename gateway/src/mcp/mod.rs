@@ -59,6 +59,8 @@ mod cancel_tests;
 #[cfg(test)]
 mod federated_tests;
 #[cfg(test)]
+mod own_servers_tests;
+#[cfg(test)]
 mod protocol_tests;
 #[cfg(test)]
 mod resilience_tests;

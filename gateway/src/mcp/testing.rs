@@ -106,6 +106,10 @@ impl TestGateway {
             ("AGENTAPI_DATABASE_URL", "sqlite::memory:"),
             ("AGENTAPI_OUTBOUND_ALLOW", "127.0.0.0/8"),
             ("AGENTAPI_REQUEST_BODY_BYTES", "4096"),
+            (
+                "AGENTAPI_ENCRYPTION_KEYS",
+                "first:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+            ),
             ("AGENTAPI_ALLOWED_ORIGINS", "https://inspector.example.com"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
