@@ -121,8 +121,10 @@ async fn a_rewrap_that_was_killed_goes_on_where_it_was_and_the_old_key_can_go() 
         // Somebody holds a row of the third batch: there it waits, and is killed.
         let mut superuser = database.connect(database.superuser_url()).await?;
         superuser.execute("BEGIN").await?;
+        // By its id: rows that an OFFSET passes over would be locked as well.
         let _: Uuid = query_scalar(
-            "SELECT id FROM mcp_configs ORDER BY tenant_id, id OFFSET 250 LIMIT 1 FOR UPDATE",
+            "SELECT id FROM mcp_configs WHERE id = \
+               (SELECT id FROM mcp_configs ORDER BY tenant_id, id OFFSET 250 LIMIT 1) FOR UPDATE",
         )
         .fetch_one(&mut superuser)
         .await?;
