@@ -18,6 +18,8 @@ pub mod types {
     pub const EGRESS_ENFORCED: &str = "EgressEnforced";
     /// Whether this version acts on all fields that are set. Absent while it does.
     pub const SUPPORTED: &str = "Supported";
+    /// Every event sink can be sent events. Absent where there is none.
+    pub const EVENT_SINKS_READY: &str = "EventSinksReady";
     /// Every replica of the gateway serves the organization from the document written last.
     pub const APPLIED: &str = "Applied";
     /// The gateway could list what the server offers. `status.tools` is from the last time it could.

@@ -53,6 +53,8 @@ pub struct TenantConfig {
     /// Whether users may add MCP servers of their own. Absent means no, as in documents of before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub user_servers: bool,
+    /// Who is sent what happens in the organization, ordered by name.
+    pub event_sinks: Vec<EventSinkConfig>,
     /// MCP servers, ordered by name. Disabled ones are absent.
     pub servers: Vec<ServerConfig>,
     /// Prompt policies that apply, global ones first, each level by descending priority then name.
@@ -252,6 +254,20 @@ pub struct AuditConfig {
     pub retention_days: u32,
     /// When tool and model calls are acknowledged.
     pub durability: AuditDurability,
+}
+
+/// A webhook that is sent what happens in the organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSinkConfig {
+    /// Name, unique in the organization.
+    pub name: String,
+    /// Absolute http or https URL that events are posted to.
+    pub url: String,
+    /// What signs them.
+    pub secret: SecretReference,
+    /// Globs of event types; empty sends all.
+    pub events: Vec<String>,
 }
 
 /// One MCP server.

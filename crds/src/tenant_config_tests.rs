@@ -30,6 +30,7 @@ fn acme() -> TenantConfig {
             durability: AuditDurability::Synchronous,
         },
         user_servers: false,
+        event_sinks: vec![],
         servers: vec![],
         prompts: vec![],
     }

@@ -30,6 +30,7 @@ pub mod cache;
 pub mod config;
 pub mod domain;
 pub mod encryption;
+pub mod events;
 pub mod http;
 pub mod internal;
 pub mod limits;

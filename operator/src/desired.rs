@@ -88,6 +88,12 @@ pub fn desired(inputs: &Inputs, settings: &Settings) -> Desired {
             }
             Err(problems) => desired.report("Organization", None, &name, problems.iter().cloned()),
         }
+        desired.report(
+            "Organization",
+            None,
+            &name,
+            assessment.event_sinks.problems.iter().cloned(),
+        );
         match assessment.document {
             Ok(Some(document)) => {
                 desired.documents.insert(name.clone(), document);

@@ -2,9 +2,9 @@
 //! and keys need one read for each version, whose values are dropped at once.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use agentapi_crds::McpServer;
+use agentapi_crds::{McpServer, Organization, names};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
@@ -12,6 +12,7 @@ use kube::{Api, Client, ResourceExt};
 use crate::apply::WriteError;
 use crate::inputs::{SecretMetadata, Secrets};
 use crate::mcp_server::secret_names;
+use crate::organization::credential_names;
 use crate::watch::Cache;
 
 /// Reads what may be known about Secrets.
@@ -44,11 +45,36 @@ impl SecretReader {
         let names: BTreeSet<&str> = servers
             .flat_map(|server| secret_names(&server.spec))
             .collect();
+        Ok(self.named(namespace, names).await?.into_iter().collect())
+    }
+
+    /// All Secrets that an organization and its servers refer to, as far as they exist.
+    ///
+    /// # Errors
+    /// When the API server refuses or fails a read.
+    pub async fn of_organization(
+        &self,
+        organization: &Organization,
+        namespace: &str,
+        servers: &[Arc<McpServer>],
+    ) -> Result<Secrets, WriteError> {
+        let own = credential_names(&organization.spec).collect();
+        let of_servers = servers.iter().flat_map(|server| secret_names(&server.spec));
+        let mut secrets = self.named(names::CREDENTIALS_NAMESPACE, own).await?;
+        secrets.extend(self.named(namespace, of_servers.collect()).await?);
+        Ok(secrets.into_iter().collect())
+    }
+
+    async fn named(
+        &self,
+        namespace: &str,
+        names: BTreeSet<&str>,
+    ) -> Result<Vec<SecretMetadata>, WriteError> {
         let mut secrets = Vec::new();
         for name in names {
             secrets.extend(self.read(namespace, name).await?);
         }
-        Ok(secrets.into_iter().collect())
+        Ok(secrets)
     }
 
     /// Forgets the Secrets of a namespace whose organization is gone.

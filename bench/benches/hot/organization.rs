@@ -52,6 +52,7 @@ pub(crate) fn acme(key_set: String) -> Result<TenantConfig> {
             durability: AuditDurability::Synchronous,
         },
         user_servers: false,
+        event_sinks: vec![],
         servers: ["calendar", "notes", "tickets"].map(server).into(),
         prompts: prompts(),
     };

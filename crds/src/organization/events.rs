@@ -20,9 +20,9 @@ pub struct EventSink {
     #[schemars(length(min = 8, max = 1024))]
     #[x_kube(validation = rules::absolute_url())]
     pub url: String,
-    /// Signing secret, in the namespace agentapi-credentials.
+    /// Signing secret, in the namespace agentapi-credentials: `whsec_` and the base64 text of 24 to 64 bytes; two of them, separated by white space, while one replaces the other.
     pub secret_ref: SecretKeyRef,
-    /// Globs of event types, for example session.* or tool.called. Empty sends all.
+    /// Globs of event types, which are the actions of the audit record, for example session.* or tool.call. Empty sends all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
     pub events: Vec<String>,

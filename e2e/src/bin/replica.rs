@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use agentapi_crds::tenant_config::AuditDurability;
 use agentapi_e2e::program::setting;
-use agentapi_gateway::audit::{Policy, Recorder};
+use agentapi_gateway::audit::{Policies, Policy, Recorder};
 use agentapi_gateway::domain::audit::{Action, Context, Outcome};
 use agentapi_gateway::store::{self, NewSession, Store, TenantId};
 use agentapi_gateway::telemetry::Metrics;
@@ -33,10 +33,10 @@ async fn main() -> Result<()> {
         "buffered" => AuditDurability::Buffered,
         other => bail!("there is no durability {other}"),
     };
-    let policy = Policy {
+    let policy = WithSink(Policy {
         durability,
         ..Policy::default()
-    };
+    });
     let store = store::open(&url).await?;
     let recorder = Recorder::with_policies(store.clone(), Arc::new(policy), Metrics::new()).await?;
     say("ready replica")?;
@@ -48,6 +48,22 @@ async fn main() -> Result<()> {
         caller.await??;
     }
     Ok(())
+}
+
+/// The policy of an organization whose one event sink is sent everything.
+struct WithSink(Policy);
+
+impl Policies for WithSink {
+    fn policy(&self, _: TenantId) -> Policy {
+        self.0
+    }
+
+    fn sinks(&self, _: TenantId, _: Action, outcome: Outcome) -> Vec<Arc<str>> {
+        match outcome {
+            Outcome::Intent => Vec::new(),
+            _ => vec!["hook".into()],
+        }
+    }
 }
 
 /// Sessions and calls, one after the other, until the process is killed.

@@ -6,6 +6,7 @@
 mod api_keys;
 mod audit;
 mod audit_keeping;
+mod events;
 mod mcp_configs;
 mod mcp_sessions;
 mod retirement;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 pub use api_keys::*;
 pub use audit::*;
 pub use audit_keeping::*;
+pub use events::*;
 pub use mcp_configs::*;
 pub use mcp_sessions::*;
 pub use retirement::*;
@@ -119,6 +121,19 @@ macro_rules! store_contract {
             everything_that_old_keys_sealed_is_encrypted_anew_once,
             a_value_that_does_not_open_is_named_and_hides_no_other,
             keys_that_do_not_open_what_is_stored_are_refused,
+            an_event_is_written_with_its_record,
+            a_batch_that_is_refused_leaves_no_event,
+            a_sink_is_due_while_an_event_waits_for_it,
+            an_event_is_taken_by_one,
+            an_event_that_is_not_settled_is_taken_again,
+            an_event_is_settled_by_whoever_took_it_last,
+            an_event_that_failed_comes_again,
+            a_delivered_event_is_gone,
+            a_dead_letter_is_kept,
+            a_replayed_dead_letter_is_due_again,
+            a_discarded_dead_letter_is_gone,
+            a_dead_letter_is_another_tenants_no_business,
+            a_retired_tenant_leaves_no_event_behind,
             audit_records_read_back_as_they_were_sealed,
             audit_records_of_another_tenant_are_not_seen,
             audit_records_are_listed_newest_first_in_pages,

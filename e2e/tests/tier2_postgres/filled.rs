@@ -35,6 +35,9 @@ const FILL: &[&str] = &[
        FROM sessions",
     "INSERT INTO mcp_configs (tenant_id, id, user_id, name, settings, version, created_at, updated_at) \
        SELECT tenant_id, id, user_id, id::text, '{}', 1, 0, 0 FROM sessions",
+    "INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, attempts, next_attempt_at, dead_at, last_error) \
+       SELECT tenant_id, gen_random_uuid(), 'hook', id, 0, 1, 4102444800000000, \
+         CASE WHEN user_id = 'user-0' THEN 4102444800000000 END, 'no connection' FROM sessions",
     // The months and classes that the contract's tests write to.
     "CREATE TEMPORARY TABLE places ON COMMIT PRESERVE ROWS AS SELECT month, days, gen_random_uuid() AS writer FROM \
        (VALUES (202609, 365), (202001, 30), (202001, 2555), \

@@ -25,6 +25,7 @@ const TENANT_TABLES: [&str; 12] = [
     "session_events",
     "audit_chains",
     "audit_checkpoints",
+    "event_deliveries",
 ];
 
 /// The tenant that the contract's tests write as.
@@ -38,6 +39,7 @@ pub(super) async fn filled(database: &Arc<TestDatabase>) -> Result<PgConnection>
     store_contract::an_mcp_configuration_reads_back_as_it_was_made(store.clone()).await?;
     store_contract::an_api_key_is_made_once_under_its_idempotency_key(store.clone()).await?;
     store_contract::members_change_and_go(store.clone()).await?;
+    store_contract::a_dead_letter_is_kept(store.clone()).await?;
     store_contract::a_checkpoint_states_the_heads_of_all_writers(store).await?;
     database.connect(database.gateway_url()).await
 }

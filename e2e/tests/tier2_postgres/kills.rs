@@ -141,6 +141,7 @@ async fn killed_replicas_lose_no_acknowledged_session_and_no_synchronous_record(
             }
             assert!(!replica.sessions.is_empty(), "no session was made");
         }
+        expect_events(&*store, &acknowledged).await?;
         expect_whole_once_closed(&*store, acknowledged.len(), 0).await
     })
     .await
@@ -161,6 +162,18 @@ async fn killed_replicas_lose_at_most_the_bound_of_buffered_records_and_it_is_co
         expect_whole_once_closed(&*store, acknowledged.len(), MOST_BUFFERED).await
     })
     .await
+}
+
+/// Every acknowledged call has its event in the outbox.
+async fn expect_events(store: &dyn Store, acknowledged: &[Acknowledged]) -> Result<()> {
+    let hour = Duration::from_secs(3600);
+    let events = store.take_deliveries(ACME, "hook", hour, 1_000_000).await?;
+    let told = events.into_iter().filter_map(|event| event.record);
+    let told: HashSet<String> = told.map(|record| record.resource).collect();
+    for replica in acknowledged {
+        assert_eq!(lost(replica, &told), 0, "events were lost");
+    }
+    Ok(())
 }
 
 /// The successor closes the chains of the dead, counts what they may lack, and all of it verifies.

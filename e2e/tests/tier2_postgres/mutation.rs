@@ -3,11 +3,12 @@
 //! fail would show nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentapi_e2e::postgres::TestDatabase;
 use agentapi_e2e::store_contract;
-use agentapi_gateway::store::{self, Store, TenantId};
-use anyhow::{Result, ensure};
+use agentapi_gateway::store::{self, Settlement, Store, TenantId};
+use anyhow::{Context, Result, ensure};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor, query_as, query_scalar};
 use uuid::Uuid;
@@ -31,7 +32,18 @@ const ENDED: &str = "
         FROM sessions LIMIT 1;
     INSERT INTO idempotency_keys (tenant_id, user_id, operation, key, fingerprint, created, expires_at)
         SELECT tenant_id, user_id, 'session.create', 'ended', decode(repeat('00', 32), 'hex'), '{}', 0
-        FROM sessions LIMIT 1;";
+        FROM sessions LIMIT 1;
+    INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, next_attempt_at, dead_at)
+        SELECT tenant_id, gen_random_uuid(), 'hook', id, 0, 4102444800000000, 0 FROM sessions LIMIT 1;
+    INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, next_attempt_at)
+        SELECT tenant_id, gen_random_uuid(), 'hook', id, 0, 4102444800000000 FROM sessions LIMIT 1;
+    INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, next_attempt_at)
+        SELECT tenant_id, gen_random_uuid(), 'hook', id, 0, 0 FROM sessions LIMIT 1;";
+/// What the worker sees of events: one that is due, and a dead letter that has ended.
+const EVENTS_OF_THE_WORKER: i64 = 2;
+/// An event that was tried already, which nobody may write.
+const TRIED: &str = "INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, next_attempt_at, attempts) \
+    VALUES (gen_random_uuid(), gen_random_uuid(), 'hook', gen_random_uuid(), 0, 0, 5)";
 
 /// A policy as it can be made again.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -133,6 +145,15 @@ async fn checks(database: &TestDatabase, store: &Arc<dyn Store>) -> Result<()> {
     // Of the contract's two servers one needs a credential.
     let sealed = count(&mut gateway, "mcp_configs").await?;
     ensure!(sealed == 1, "the worker sees {sealed} rows of mcp_configs");
+    let seen = count(&mut gateway, "event_deliveries").await?;
+    ensure!(
+        seen == EVENTS_OF_THE_WORKER,
+        "the worker sees {seen} events"
+    );
+    ensure!(
+        gateway.execute(TRIED).await.is_err(),
+        "an event was written that was tried already"
+    );
     owner_sees_one_tenant(database).await?;
     jobs_are_done(store.clone()).await
 }
@@ -159,9 +180,24 @@ async fn owner_sees_one_tenant(database: &TestDatabase) -> Result<()> {
 async fn jobs_are_done(store: Arc<dyn Store>) -> Result<()> {
     let tests = tokio::spawn(async move {
         store_contract::erase_a_new_actor(store.clone()).await?;
+        write_and_settle_an_event(&store).await?;
         store_contract::remove_a_new_expired_chain(store).await
     });
     tests.await?
+}
+
+/// Leaves no more events than there were.
+async fn write_and_settle_an_event(store: &Arc<dyn Store>) -> Result<()> {
+    store_contract::write_a_new_event(store.clone()).await?;
+    let newest = store
+        .take_deliveries(ACME, "hook", Duration::ZERO, 10)
+        .await?
+        .pop();
+    let event = newest.context("the event is not there")?;
+    store
+        .settle_delivery(ACME, event.id, event.attempts, &Settlement::Delivered)
+        .await?;
+    Ok(())
 }
 
 async fn rows(connection: &mut PgConnection, table: &str, tenant: &str) -> Result<i64> {

@@ -70,7 +70,10 @@ async fn the_worker_cannot_change_the_audit_record() -> Result<()> {
 #[tokio::test]
 async fn the_gateway_writes_records_only_through_the_worker() -> Result<()> {
     denied(
-        &["INSERT INTO audit_logs (tenant_id) VALUES (gen_random_uuid())"],
+        &[
+            "INSERT INTO audit_logs (tenant_id) VALUES (gen_random_uuid())",
+            "INSERT INTO event_deliveries (tenant_id) VALUES (gen_random_uuid())",
+        ],
         None,
     )
     .await
@@ -98,6 +101,8 @@ async fn the_worker_reads_and_writes_nothing_else() -> Result<()> {
         "SELECT FROM session_events",
         "DELETE FROM session_events",
         "SELECT FROM audit_checkpoints",
+        "SELECT record_id FROM event_deliveries",
+        "UPDATE event_deliveries SET attempts = 0",
         "INSERT INTO organizations VALUES (gen_random_uuid(), 0)",
         "INSERT INTO audit_checkpoints (tenant_id) VALUES (gen_random_uuid())",
         "UPDATE audit_chains SET dropped_in = 1",
@@ -186,6 +191,9 @@ async fn the_worker_has_one_policy_for_each_job() -> Result<()> {
             ("audit_chains", "INSERT"),
             ("audit_chains", "SELECT"),
             ("audit_logs", "INSERT"),
+            ("event_deliveries", "ALL"),
+            ("event_deliveries", "INSERT"),
+            ("event_deliveries", "SELECT"),
             ("idempotency_keys", "ALL"),
             ("mcp_configs", "ALL"),
             ("mcp_sessions", "ALL"),

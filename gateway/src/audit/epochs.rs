@@ -120,7 +120,11 @@ impl Epochs {
             writers.insert(epoch.writer, if epoch.buffers { MOST_BUFFERED } else { 0 });
         }
         Ok(SealedBatch {
-            batch: AuditBatch { rows, writers },
+            batch: AuditBatch {
+                rows,
+                writers,
+                deliveries: Vec::new(),
+            },
             heads,
         })
     }

@@ -20,6 +20,7 @@ mod error;
 mod export;
 mod keeper;
 mod ledger;
+mod outbox;
 mod policy;
 mod recorder;
 mod retention;

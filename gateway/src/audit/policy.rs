@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use agentapi_crds::tenant_config::AuditDurability;
 
-use crate::domain::audit::Action;
+use crate::domain::audit::{Action, Outcome};
 use crate::store::TenantId;
 use crate::tenants::Tenants;
 
@@ -42,6 +42,9 @@ impl Policy {
 pub trait Policies: Send + Sync + 'static {
     /// The policy of an organization; the default for one that is not known (any more).
     fn policy(&self, tenant: TenantId) -> Policy;
+
+    /// Names of the organization's event sinks that are sent records of this kind.
+    fn sinks(&self, tenant: TenantId, action: Action, outcome: Outcome) -> Vec<Arc<str>>;
 }
 
 impl Policies for Tenants {
@@ -54,12 +57,25 @@ impl Policies for Tenants {
             }
         })
     }
+
+    fn sinks(&self, tenant: TenantId, action: Action, outcome: Outcome) -> Vec<Arc<str>> {
+        let Some(tenant) = self.by_id(tenant) else {
+            return Vec::new();
+        };
+        let sinks = tenant.event_sinks.iter();
+        let wanting = sinks.filter(|sink| sink.wants(action, outcome));
+        wanting.map(|sink| sink.name.clone()).collect()
+    }
 }
 
-/// One policy for all organizations.
+/// One policy for all organizations, which have no event sinks.
 impl Policies for Policy {
     fn policy(&self, _: TenantId) -> Policy {
         *self
+    }
+
+    fn sinks(&self, _: TenantId, _: Action, _: Outcome) -> Vec<Arc<str>> {
+        Vec::new()
     }
 }
 

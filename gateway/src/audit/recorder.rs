@@ -57,9 +57,14 @@ impl Recorder {
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
         let (buffer, ledger) = (Buffer::default(), Ledger::default());
-        let first_class = Policy::default().retention_days;
-        let writer =
-            Writer::open(store, first_class, buffer.clone(), ledger.clone(), metrics).await?;
+        let writer = Writer::open(
+            store,
+            policies.clone(),
+            buffer.clone(),
+            ledger.clone(),
+            metrics,
+        )
+        .await?;
         tasks.spawn(writer.run(queue, closing.clone()));
         tasks.close();
         Ok(Self {

@@ -14,6 +14,8 @@ use super::AuditError;
 use super::buffer::Buffer;
 use super::epochs::Epochs;
 use super::ledger::Ledger;
+use super::outbox::deliveries;
+use super::policy::{Policy, SharedPolicies};
 use super::stamps::Stamps;
 use super::submission::Submission;
 use crate::store::{AuditStore, StoreError};
@@ -31,6 +33,7 @@ const LAST_TRIES: u32 = 10;
 /// The chains of this process.
 pub(super) struct Writer {
     store: Arc<dyn AuditStore>,
+    policies: SharedPolicies,
     epochs: Epochs,
     stamps: Stamps,
     buffer: Buffer,
@@ -42,19 +45,21 @@ impl Writer {
     /// A writer whose first epoch is opened, to show that it can be.
     pub(super) async fn open(
         store: Arc<dyn AuditStore>,
-        first_class: u32,
+        policies: SharedPolicies,
         buffer: Buffer,
         ledger: Ledger,
         metrics: Metrics,
     ) -> Result<Self, AuditError> {
         let mut epochs = Epochs::new(buffer.clone(), ledger.clone());
         let mut stamps = Stamps::default();
+        let first_class = Policy::default().retention_days;
         epochs
             .open(&*store, stamps.next()?.time, first_class)
             .await
             .map_err(unavailable)?;
         Ok(Self {
             store,
+            policies,
             epochs,
             stamps,
             buffer,
@@ -146,11 +151,12 @@ impl Writer {
 
     async fn attempt(&mut self, batch: &[Submission]) -> Result<(), AuditError> {
         let stamps = self.stamps.take(batch.len())?;
-        let sealed = self
+        let mut sealed = self
             .epochs
             .seal(&*self.store, batch, &stamps)
             .await
             .map_err(unavailable)?;
+        sealed.batch.deliveries = deliveries(&*self.policies, &sealed.batch.rows);
         let appended =
             tokio::time::timeout(COMMIT_TIMEOUT, self.store.append_audit(&sealed.batch)).await;
         let result = appended.unwrap_or_else(|_| Err(timed_out()));

@@ -146,6 +146,7 @@ pub(super) fn tenant(organization: &str, keys: IssuerKeys, suspended: bool) -> T
         config: Arc::new(config),
         prompts: Prompts::default(),
         servers: BTreeMap::new(),
+        event_sinks: vec![],
     }
 }
 

@@ -56,11 +56,15 @@ pub enum Right {
     ApiKeysAdminister,
     /// Erase personal fields from the organization's record.
     AuditErase,
+    /// See events that could not be delivered.
+    DeadLettersRead,
+    /// Have such events sent again, or discard them.
+    DeadLettersManage,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::SessionsInspect,
@@ -72,6 +76,8 @@ impl Right {
         Self::ApiKeysManage,
         Self::ApiKeysAdminister,
         Self::AuditErase,
+        Self::DeadLettersRead,
+        Self::DeadLettersManage,
     ];
 
     /// Its name, which is also the name of an API key's scope.
@@ -88,6 +94,8 @@ impl Right {
             Self::ApiKeysManage => "api-keys:manage",
             Self::ApiKeysAdminister => "api-keys:administer",
             Self::AuditErase => "audit:erase",
+            Self::DeadLettersRead => "dead-letters:read",
+            Self::DeadLettersManage => "dead-letters:manage",
         }
     }
 
@@ -101,8 +109,8 @@ impl Right {
             | Self::McpServersManage
             | Self::PromptsPreview
             | Self::ApiKeysManage => &[Role::User],
-            Self::AuditErase => &[Role::Admin],
-            Self::AuditRead => &[Role::Admin, Role::Auditor],
+            Self::AuditErase | Self::DeadLettersManage => &[Role::Admin],
+            Self::AuditRead | Self::DeadLettersRead => &[Role::Admin, Role::Auditor],
             Self::SessionsInspect | Self::ApiKeysAdminister => &[Role::Admin],
         }
     }

@@ -2,6 +2,10 @@
 
 pub mod access;
 pub mod audit;
+pub mod events;
+mod globs;
 pub mod mcp;
 pub mod prompts;
 pub mod user_servers;
+
+pub use globs::GlobError;

@@ -11,6 +11,7 @@ mod audit_erasure;
 mod audit_export;
 mod authenticate;
 pub(crate) mod body;
+mod dead_letters;
 mod denied;
 mod idempotency;
 mod mcp_server_documents;

@@ -8,8 +8,8 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, api_keys, audit, audit_erasure, audit_export, mcp_server_test, mcp_servers, openapi,
-    prompts, session_events, session_members, sessions, well_known,
+    AppState, api_keys, audit, audit_erasure, audit_export, dead_letters, mcp_server_test,
+    mcp_servers, openapi, prompts, session_events, session_members, sessions, well_known,
 };
 use crate::domain::access::Right;
 use crate::mcp::handlers as mcp;
@@ -109,7 +109,7 @@ pub(super) const fn method_name(method: &HttpMethod) -> &'static str {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLE: [Endpoint; 42] = [
+pub(super) static TABLE: [Endpoint; 46] = [
     Endpoint::api(HttpMethod::Post,   "/v1/sessions",        Right::SessionsWrite,  || routes!(sessions::create)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions",        Right::SessionsRead,   || routes!(sessions::list)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}",   Right::SessionsRead,   || routes!(sessions::read)),
@@ -134,6 +134,10 @@ pub(super) static TABLE: [Endpoint; 42] = [
     Endpoint::api(HttpMethod::Get,    "/v1/audit/export",    Right::AuditRead,      || routes!(audit_export::export)),
     Endpoint::api(HttpMethod::Get,    "/v1/audit/keys",      Right::AuditRead,      || routes!(audit_export::keys)),
     Endpoint::api(HttpMethod::Post,   "/v1/audit/erasures",  Right::AuditErase,     || routes!(audit_erasure::erase)),
+    Endpoint::api(HttpMethod::Get,    "/v1/dead-letters",             Right::DeadLettersRead,   || routes!(dead_letters::list_dead_letters)),
+    Endpoint::api(HttpMethod::Get,    "/v1/dead-letters/{id}",        Right::DeadLettersRead,   || routes!(dead_letters::read_dead_letter)),
+    Endpoint::api(HttpMethod::Delete, "/v1/dead-letters/{id}",        Right::DeadLettersManage, || routes!(dead_letters::discard_dead_letter)),
+    Endpoint::api(HttpMethod::Post,   "/v1/dead-letters/{id}/replay", Right::DeadLettersManage, || routes!(dead_letters::replay_dead_letter)),
 
     Endpoint::mcp(HttpMethod::Post,   "/mcp",                             || mcp::receive("/mcp")),
     Endpoint::mcp(HttpMethod::Delete, "/mcp",                             || mcp::disconnect("/mcp")),

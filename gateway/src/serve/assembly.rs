@@ -18,6 +18,8 @@ use crate::auth::{Authenticator, DevelopmentIssuer, ServiceAccounts};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::domain::audit::Signer;
+use crate::domain::events::Retries;
+use crate::events::Dispatcher;
 use crate::http::{AppState, Services, Streams, router};
 use crate::internal::{self, Internal, OperatorAccess};
 use crate::limits::Limiter;
@@ -160,6 +162,7 @@ impl Gateway {
         let health = self.health();
         let watching = tokio::spawn(health.clone().watch(shutdown.clone()));
         let sweeping = tokio::spawn(sweeper::run(self.store.clone(), shutdown.clone()));
+        let delivering = tokio::spawn(self.dispatcher().run(shutdown.clone()));
         let internal = self.internal(shutdown.clone());
         let removals = self.removals.clone();
         let removed = self.removed.take();
@@ -189,11 +192,23 @@ impl Gateway {
         closing.abort();
         recorder.close().await;
         keeper.close().await;
+        if let Err(error) = delivering.await {
+            tracing::error!(%error, "the delivery of events failed");
+        }
         sweeping.abort();
         watching.abort();
         drop(stop_admin);
         let operated = operations.await.unwrap_or(Ok(()));
         served.and(operated).map_err(ServeError::Failed)
+    }
+
+    fn dispatcher(&self) -> Dispatcher {
+        Dispatcher::new(
+            self.store.clone(),
+            self.tenants.clone(),
+            Retries::default(),
+            self.metrics.clone(),
+        )
     }
 
     fn health(&self) -> Health {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Page, Paged, StoreError, TenantId};
+use super::{NewDelivery, Page, Paged, StoreError, TenantId};
 use crate::domain::audit::{Partition, Record};
 
 /// One process's authorship of records: a writer epoch. UUIDv7, new at every start.
@@ -31,6 +31,8 @@ pub struct AuditBatch {
     /// The writers that they are of, each with how many records it may have
     /// acknowledged and not written yet, these ones not counted.
     pub writers: BTreeMap<WriterId, u32>,
+    /// Events about the records, for sinks.
+    pub deliveries: Vec<NewDelivery>,
 }
 
 impl From<Vec<AuditRow>> for AuditBatch {
@@ -40,6 +42,7 @@ impl From<Vec<AuditRow>> for AuditBatch {
         Self {
             writers: writers.collect(),
             rows,
+            deliveries: Vec::new(),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! What outlives a process: sessions, MCP client sessions, API keys and the audit record.
+//! What outlives a process: sessions, MCP client sessions, API keys, the audit record and the
+//! events made from it.
 //!
 //! Every function takes the tenant. A row of another tenant, or of another user
 //! where the function takes one, is reported exactly like a row that does not exist.
 //!
-//! - [`SessionStore`], [`McpSessionStore`], [`McpConfigStore`], [`ApiKeyStore`], [`SealedStore`], [`AuditStore`], [`AuditKeepingStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
+//! - [`SessionStore`], [`McpSessionStore`], [`McpConfigStore`], [`ApiKeyStore`], [`SealedStore`], [`AuditStore`], [`AuditKeepingStore`], [`EventStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
 //! - [`open`] gives the store of a URL, [`migrate`] brings a schema up to date.
 //! - `sql` holds the statements, which are the same for both databases;
 //!   `postgres` and `sqlite` hold what differs: connections, transactions, locks, batches.
@@ -12,6 +13,7 @@ mod api_keys;
 mod audit;
 mod audit_keeping;
 mod error;
+mod events;
 mod idempotency;
 mod mcp_configs;
 mod mcp_sessions;
@@ -32,6 +34,7 @@ pub use api_keys::{ApiKey, ApiKeyStore, HashedApiKey};
 pub use audit::{AuditBatch, AuditFilter, AuditRow, AuditStore, WriterId};
 pub use audit_keeping::{AuditKeepingStore, Basis, DeadWriter};
 pub use error::StoreError;
+pub use events::{DeadLetter, Delivery, EventStore, NewDelivery, Settlement};
 pub use idempotency::{Created, IdempotencyKey};
 pub use mcp_configs::{CredentialsChange, McpConfig, McpConfigStore, SealedMcpConfig};
 pub use mcp_sessions::{McpScope, McpSession, McpSessionStore, UpstreamState};
@@ -57,6 +60,7 @@ pub trait Store:
     + SealedStore
     + AuditStore
     + AuditKeepingStore
+    + EventStore
     + RetirementStore
     + Sweeper
     + Health
@@ -71,6 +75,7 @@ impl<T> Store for T where
         + SealedStore
         + AuditStore
         + AuditKeepingStore
+        + EventStore
         + RetirementStore
         + Sweeper
         + Health

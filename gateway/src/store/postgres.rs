@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, query, query_as, query_scalar};
 
 use super::migrate::{POSTGRES, latest};
 use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
-use super::{StoreError, TenantId, WriterId};
+use super::{NewDelivery, StoreError, TenantId, WriterId};
 use crate::domain::audit::Partition;
 
 /// One statement for a whole batch, which also says that its writers live; COPY
@@ -31,6 +31,10 @@ const INSERT_RECORDS: &str = concat!(
      AS given (tenant_id, writer) JOIN open ON open.id = given.writer"
 );
 
+const INSERT_DELIVERIES: &str = "INSERT INTO event_deliveries \
+     (tenant_id, id, sink, record_id, created_at, next_attempt_at) \
+     SELECT given.*, $5, $5 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) given";
+
 const ADD_PARTITION: &str = "SELECT audit_add_partition($1::integer, $2::integer)";
 const DROP_PARTITION: &str = "SELECT audit_drop_partition($1::integer, $2::integer)";
 const ERASE: &str = "SELECT audit_erase($1)";
@@ -44,7 +48,7 @@ const TAKE_THE_BROOM: &str =
     "SELECT pg_try_advisory_xact_lock(hashtextextended('agentapi.sweep', 0))";
 
 /// Rows that have ended, as the worker, who sees no others.
-const SWEEP: [&str; 4] = [
+const SWEEP: [&str; 5] = [
     "DELETE FROM sessions WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM sessions \
      WHERE least(expires_at, last_used_at + idle_timeout) <= $1 LIMIT 500)",
     "DELETE FROM mcp_sessions WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM mcp_sessions \
@@ -53,6 +57,8 @@ const SWEEP: [&str; 4] = [
      WHERE expires_at <= $1 LIMIT 500)",
     "DELETE FROM idempotency_keys WHERE (tenant_id, user_id, operation, key) IN \
      (SELECT tenant_id, user_id, operation, key FROM idempotency_keys WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM event_deliveries WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM event_deliveries \
+     WHERE dead_at <= $1 - 30 * 86400000000 LIMIT 500)",
 ];
 
 /// The roles that this connection is or may become again by `RESET ROLE`.
@@ -222,6 +228,23 @@ impl Engine for Postgres {
         Ok(added.rows_affected())
     }
 
+    async fn add_deliveries(
+        &self,
+        transaction: &mut PgTransaction,
+        deliveries: &[NewDelivery],
+        now: i64,
+    ) -> Result<(), StoreError> {
+        query(INSERT_DELIVERIES)
+            .bind(column(deliveries, |event| event.tenant.0))
+            .bind(column(deliveries, |event| event.id))
+            .bind(column(deliveries, |event| &*event.sink))
+            .bind(column(deliveries, |event| event.record))
+            .bind(now)
+            .execute(&mut **transaction)
+            .await?;
+        Ok(())
+    }
+
     async fn add_partition(
         &self,
         transaction: &mut PgTransaction,
@@ -314,6 +337,6 @@ fn numbers(partition: Partition) -> [Value<'static>; 2] {
     ]
 }
 
-fn column<'r, T>(rows: &'r [Sealed], value: impl Fn(&'r Sealed) -> T) -> Vec<T> {
+fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }

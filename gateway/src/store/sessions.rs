@@ -207,7 +207,7 @@ pub trait SessionStore: Send + Sync + 'static {
 #[async_trait]
 pub trait Sweeper: Send + Sync + 'static {
     /// Removes a bounded number of sessions, MCP sessions, API keys and idempotency
-    /// keys that have ended, and says how many. Any number of replicas may
+    /// keys that have ended, and of dead letters after 30 days; says how many. Any number of replicas may
     /// sweep: while one does, the others find nothing to do.
     async fn sweep(&self) -> Result<u64, StoreError>;
 }

@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions, query, query_as};
 
 use super::migrate::SQLITE;
 use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
-use super::{StoreError, TenantId, WriterId};
+use super::{NewDelivery, StoreError, TenantId, WriterId};
 use crate::domain::audit::Partition;
 
 const INSERT_RECORD: &str = concat!(
@@ -23,14 +23,19 @@ const INSERT_RECORD: &str = concat!(
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
 );
 
+const INSERT_DELIVERY: &str = "INSERT INTO event_deliveries \
+     (tenant_id, id, sink, record_id, created_at, next_attempt_at) VALUES ($1, $2, $3, $4, $5, $5)";
+
 /// Rows that have ended, of all tenants.
-const SWEEP: [&str; 4] = [
+const SWEEP: [&str; 5] = [
     "DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions \
      WHERE min(expires_at, last_used_at + idle_timeout) <= $1 LIMIT 500)",
     "DELETE FROM mcp_sessions WHERE rowid IN (SELECT rowid FROM mcp_sessions WHERE expires_at <= $1 LIMIT 500)",
     "DELETE FROM api_keys WHERE rowid IN (SELECT rowid FROM api_keys WHERE expires_at <= $1 LIMIT 500)",
     "DELETE FROM idempotency_keys WHERE rowid IN \
      (SELECT rowid FROM idempotency_keys WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM event_deliveries WHERE rowid IN \
+     (SELECT rowid FROM event_deliveries WHERE dead_at <= $1 - 30 * 86400000000 LIMIT 500)",
 ];
 /// Nothing is inserted for a closed writer, as in PostgreSQL.
 const RENEW_WRITER: &str =
@@ -188,6 +193,25 @@ impl Engine for Sqlite {
             Transaction::execute(transaction, INSERT_RECORD, &values(row)).await?;
         }
         Ok(rows.len() as u64)
+    }
+
+    async fn add_deliveries(
+        &self,
+        transaction: &mut SqliteTransaction,
+        deliveries: &[NewDelivery],
+        now: i64,
+    ) -> Result<(), StoreError> {
+        for event in deliveries {
+            let values = [
+                event.tenant.into(),
+                event.id.into(),
+                Value::Text(Some(&event.sink)),
+                event.record.into(),
+                now.into(),
+            ];
+            Transaction::execute(transaction, INSERT_DELIVERY, &values).await?;
+        }
+        Ok(())
     }
 
     /// All records are in one table.

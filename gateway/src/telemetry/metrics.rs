@@ -56,6 +56,11 @@ struct AtServer {
     operation: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Event {
+    outcome: &'static str,
+}
+
 /// All metrics of a process. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -75,6 +80,7 @@ pub struct Metrics {
     audit_buffered: Gauge<u64, AtomicU64>,
     audit_lost: Counter,
     audit_may_lack: Counter,
+    events: Counters<Event>,
 }
 
 impl Default for Metrics {
@@ -104,6 +110,7 @@ impl Metrics {
             audit_buffered: Gauge::default(),
             audit_lost: Counter::default(),
             audit_may_lack: Counter::default(),
+            events: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -185,6 +192,11 @@ impl Metrics {
             "audit_records_may_lack",
             "Most audit records lost with processes that died and whose chains this one closed",
             self.audit_may_lack.clone(),
+        );
+        registry.register(
+            "event_deliveries",
+            "Attempts to deliver events to organizations' sinks",
+            self.events.clone(),
         );
         registry
     }
@@ -289,6 +301,11 @@ impl Metrics {
     /// A process died that may have acknowledged so many audit records without writing them.
     pub fn audit_may_lack(&self, records: u64) {
         self.audit_may_lack.inc_by(records);
+    }
+
+    /// An attempt to deliver an event ended: `delivered`, `failed` or, for good, `dead`.
+    pub fn event(&self, outcome: &'static str) {
+        self.events.get_or_create(&Event { outcome }).inc();
     }
 
     /// All metrics as OpenMetrics text.

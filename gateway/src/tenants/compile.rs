@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use agentapi_crds::tenant_config::{IssuerConfig, ServerConfig, TenantConfig};
+use agentapi_crds::tenant_config::{EventSinkConfig, IssuerConfig, ServerConfig, TenantConfig};
 
 use super::Tenant;
 use crate::auth::{DevelopmentIssuer, Issuer};
+use crate::domain::GlobError;
 use crate::domain::prompts::{Prompts, PromptsError};
 use crate::store::TenantId;
 use crate::telemetry::Metrics;
 use crate::upstream::{
-    self, BridgeSigner, Dialer, EgressPolicy, HttpClient, Secrets, Server, TrustError,
+    self, BridgeSigner, Dialer, EgressPolicy, EventSink, HttpClient, Secrets, Server, TrustError,
 };
 
 /// What documents are compiled with.
@@ -50,6 +51,14 @@ pub enum CompileError {
     /// A prompt policy cannot be used.
     #[error(transparent)]
     Prompts(#[from] PromptsError),
+    /// An event sink cannot be used.
+    #[error("event sink {sink}: {source}")]
+    EventSink {
+        /// Name of the sink.
+        sink: String,
+        /// What is wrong.
+        source: GlobError,
+    },
     /// An MCP server cannot be used.
     #[error("MCP server {server}: {source}")]
     Server {
@@ -72,7 +81,13 @@ pub fn compile(
     previous: Option<&Tenant>,
     environment: &Environment,
 ) -> Result<Tenant, CompileError> {
-    let issuers = issuers(&config, previous, environment)?;
+    let http = HttpClient::new(
+        &environment.dialer,
+        EgressPolicy::declared(&config.egress),
+        None,
+    )?;
+    let issuers = issuers(&config, previous, environment, &http)?;
+    let event_sinks = event_sinks(&config, previous, environment, &http)?;
     let (prompts, servers) = match config.suspended {
         true => Default::default(),
         false => (
@@ -85,6 +100,7 @@ pub fn compile(
         issuers,
         prompts,
         servers,
+        event_sinks,
         config: Arc::new(config),
     })
 }
@@ -93,11 +109,9 @@ fn issuers(
     config: &TenantConfig,
     previous: Option<&Tenant>,
     environment: &Environment,
+    http: &HttpClient,
 ) -> Result<Vec<Arc<Issuer>>, CompileError> {
-    let policy = EgressPolicy::declared(&config.egress);
-    let http = HttpClient::new(&environment.dialer, policy, None)?;
-    // A kept issuer fetches its keys within the egress it was compiled for.
-    let reusable = previous.filter(|previous| previous.config.egress == config.egress);
+    let reusable = reusable(config, previous);
     let kept = |wanted: &IssuerConfig| {
         let known = reusable.map(|tenant| tenant.issuers.as_slice())?;
         known
@@ -107,7 +121,7 @@ fn issuers(
     };
     let compiled = |wanted: IssuerConfig| match kept(&wanted) {
         Some(issuer) => Ok(issuer),
-        None => Issuer::compile(&wanted, &http)
+        None => Issuer::compile(&wanted, http)
             .map(Arc::new)
             .map_err(|source| CompileError::Keys {
                 issuer: wanted.issuer,
@@ -118,6 +132,34 @@ fn issuers(
         .into_iter()
         .map(compiled)
         .collect()
+}
+
+/// What was compiled for the same egress: what it dials, it dials within that.
+fn reusable<'a>(config: &TenantConfig, previous: Option<&'a Tenant>) -> Option<&'a Tenant> {
+    previous.filter(|previous| previous.config.egress == config.egress)
+}
+
+fn event_sinks(
+    config: &TenantConfig,
+    previous: Option<&Tenant>,
+    environment: &Environment,
+    http: &HttpClient,
+) -> Result<Vec<Arc<EventSink>>, CompileError> {
+    let reusable = reusable(config, previous);
+    let kept = |wanted: &EventSinkConfig| {
+        let known = reusable.map(|tenant| tenant.event_sinks.as_slice())?;
+        known.iter().find(|sink| sink.config == *wanted).cloned()
+    };
+    let compiled = |wanted: &EventSinkConfig| match kept(wanted) {
+        Some(sink) => Ok(sink),
+        None => EventSink::compile(wanted, http, &environment.secrets)
+            .map(Arc::new)
+            .map_err(|source| CompileError::EventSink {
+                sink: wanted.name.clone(),
+                source,
+            }),
+    };
+    config.event_sinks.iter().map(compiled).collect()
 }
 
 /// The organization's issuers; the development one only where there are none.

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use crate::auth::Issuer;
 use crate::domain::prompts::Prompts;
 use crate::store::TenantId;
-use crate::upstream::Server;
+use crate::upstream::{EventSink, Server};
 
 pub use compile::{CompileError, Environment, compile};
 pub use installer::{InstallError, Installer};
@@ -38,6 +38,8 @@ pub struct Tenant {
     pub prompts: Prompts,
     /// MCP servers by name.
     pub servers: BTreeMap<String, Arc<Server>>,
+    /// Who is sent what happens in it.
+    pub event_sinks: Vec<Arc<EventSink>>,
 }
 
 /// All organizations. Cloning is cheap; readers never wait.
@@ -90,6 +92,13 @@ impl Tenants {
     pub fn serves(&self, tenant: TenantId) -> bool {
         let current = self.current.load();
         current.by_name.values().any(|found| found.id == tenant)
+    }
+
+    /// Whether any organization has an event sink.
+    pub fn have_event_sinks(&self) -> bool {
+        let current = self.current.load();
+        let mut all = current.by_name.values();
+        all.any(|tenant| !tenant.event_sinks.is_empty())
     }
 
     /// How many organizations there are.

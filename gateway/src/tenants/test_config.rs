@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use agentapi_crds::names;
 use agentapi_crds::tenant_config::{
-    AuditConfig, AuditDurability, BreakerConfig, CredentialScope, IdentityConfig, MIN_READER,
-    RateConfig, RateLimitsConfig, RemoteTransport, RetriesConfig, SCHEMA_VERSION, SecretReference,
-    ServerConfig, ServerLimits, ServerTarget, SessionsConfig, TenantConfig, ToolsConfig,
+    AuditConfig, AuditDurability, BreakerConfig, CredentialScope, EventSinkConfig, IdentityConfig,
+    MIN_READER, RateConfig, RateLimitsConfig, RemoteTransport, RetriesConfig, SCHEMA_VERSION,
+    SecretReference, ServerConfig, ServerLimits, ServerTarget, SessionsConfig, TenantConfig,
+    ToolsConfig,
 };
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -51,6 +53,7 @@ pub(crate) fn config(organization: &str) -> TenantConfig {
             durability: AuditDurability::Synchronous,
         },
         user_servers: false,
+        event_sinks: vec![],
         servers: vec![],
         prompts: vec![],
     }
@@ -93,6 +96,37 @@ pub(crate) fn environment(development: Option<DevelopmentIssuer>) -> Environment
         processes: false,
         bridges: None,
         metrics: crate::telemetry::Metrics::new(),
+    }
+}
+
+/// A sink in the credentials of the platform. Without declared egress nothing reaches it.
+pub(crate) fn event_sink(url: String) -> EventSinkConfig {
+    EventSinkConfig {
+        name: "hook".to_owned(),
+        url,
+        secret: SecretReference {
+            namespace: names::CREDENTIALS_NAMESPACE.to_owned(),
+            name: "hook".to_owned(),
+            key: "value".to_owned(),
+            resource_version: "1".to_owned(),
+        },
+        events: vec![],
+    }
+}
+
+/// Signs the events of every sink.
+pub(crate) const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Has the secrets of event sinks, and no others.
+pub(crate) struct SinkSecrets;
+
+#[async_trait]
+impl Secrets for SinkSecrets {
+    async fn read(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        match reference.namespace == names::CREDENTIALS_NAMESPACE {
+            true => Ok(SecretString::from(SIGNING_SECRET)),
+            false => NoSecrets.read(reference).await,
+        }
     }
 }
 

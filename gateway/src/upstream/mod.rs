@@ -4,6 +4,7 @@
 //! - [`Server`]: one MCP server of one organization, compiled from its configuration.
 //! - [`Connection`]: an initialized session with one, over Streamable HTTP or a child process.
 //! - [`inspect`]: what a server says of itself.
+//! - [`EventSink`]: a webhook that is sent what happens in an organization.
 //! - [`UpstreamSessions`]: the connections behind one MCP session of a client.
 
 mod address;
@@ -15,6 +16,7 @@ mod deadline;
 mod dialer;
 mod egress;
 mod error;
+mod event_sink;
 mod event_stream;
 mod hosts_file;
 mod http_client;
@@ -36,6 +38,7 @@ pub use connection::Connection;
 pub use dialer::{DialError, Dialer, Resolve};
 pub use egress::{EgressPolicy, Refusal};
 pub use error::UpstreamError;
+pub use event_sink::{EventSink, EventSinkError};
 pub use hosts_file::HostsFile;
 pub use http_client::{HttpClient, HttpError, TrustError};
 pub use inspection::{Inspection, inspect};

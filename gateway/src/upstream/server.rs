@@ -28,7 +28,8 @@ use super::reply::Call;
 use super::resilience::{Attempt, Operation, Outcome, Stack, stack};
 use super::secrets::Secrets;
 use super::streamable_http::{BridgeAccess, SessionHeaders, StreamableHttp};
-use crate::domain::mcp::{FilterError, ToolFilter};
+use crate::domain::GlobError;
+use crate::domain::mcp::ToolFilter;
 use crate::telemetry::Metrics;
 
 /// What servers are compiled with.
@@ -59,7 +60,7 @@ pub enum CompileError {
     Trust(#[from] TrustError),
     /// A glob cannot be read.
     #[error("tools: {0}")]
-    Filter(#[from] FilterError),
+    Filter(#[from] GlobError),
     /// A header field has an impossible name.
     #[error("auth: {0:?} is not the name of a header field")]
     HeaderName(String),

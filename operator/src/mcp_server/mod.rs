@@ -14,6 +14,7 @@ mod validated;
 mod waiting;
 
 pub use credentials::secret_names;
+pub(crate) use credentials::{Destination, resolve};
 pub use plan::plan;
 pub use reconcile::reconcile;
 pub use validate::{disabled, validate};

@@ -8,6 +8,7 @@ use agentapi_crds::tenant_config::{PromptConfig, PromptLevel, TenantConfig};
 use agentapi_crds::{McpServer, Organization, PromptPolicy};
 
 use super::compose::{self, ComposeError, Members, compose};
+use super::event_sinks::{EventSinks, assess_event_sinks};
 use super::names::owner_of;
 use super::validate::{ValidatedOrganization, validate};
 use super::{claims, plan};
@@ -31,7 +32,7 @@ pub struct View<'a> {
     pub servers: &'a [&'a McpServer],
     /// The policies of the platform's namespace and of its own.
     pub prompts: &'a [&'a PromptPolicy],
-    /// The Secrets of its namespace.
+    /// The Secrets of its namespace, and its own among the platform's credentials.
     pub secrets: &'a Secrets,
     /// Servers that run in the cluster whose Service is not there, or is not
     /// the operator's: what stands in its place must not be dialled.
@@ -51,6 +52,8 @@ pub struct Assessment {
     pub servers: BTreeMap<String, Member<ValidatedServer>>,
     /// Its prompt policies, global ones included, by level and name.
     pub prompts: BTreeMap<(PromptLevel, String), Member<PromptConfig>>,
+    /// Its event sinks.
+    pub event_sinks: EventSinks,
     /// The document it should be served from. `None`: none has ever been valid.
     pub document: Result<Option<TenantConfig>, ComposeError>,
     /// The objects of the organization itself, in the order in which they are applied.
@@ -62,12 +65,14 @@ pub fn assess(view: &View<'_>) -> Assessment {
     let organization = validated(view);
     let servers = assess_servers(view, organization.as_ref().ok());
     let prompts = assess_prompts(view);
+    let event_sinks = assess_event_sinks(view.organization, view.secrets);
     let members = Members {
         servers: servers
             .iter()
             .map(|(name, server)| (name.clone(), entry(server)))
             .collect(),
         prompts: prompts.clone(),
+        event_sinks: event_sinks.usable.clone(),
     };
     let document = match &organization {
         Ok(valid) => compose(valid, &members, view.live).map(Some),
@@ -90,6 +95,7 @@ pub fn assess(view: &View<'_>) -> Assessment {
         organization,
         servers,
         prompts,
+        event_sinks,
         document,
         objects,
     }

@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use agentapi_crds::tenant_config::{
-    MIN_READER, PromptConfig, PromptLevel, SCHEMA_VERSION, ServerConfig, TenantConfig,
+    EventSinkConfig, MIN_READER, PromptConfig, PromptLevel, SCHEMA_VERSION, ServerConfig,
+    TenantConfig,
 };
 
 use super::validate::ValidatedOrganization;
@@ -38,6 +39,8 @@ pub struct Members {
     pub servers: BTreeMap<String, Member<ServerConfig>>,
     /// Prompt policies by level and name.
     pub prompts: BTreeMap<(PromptLevel, String), Member<PromptConfig>>,
+    /// Event sinks that can be used, ordered by name.
+    pub event_sinks: Vec<EventSinkConfig>,
 }
 
 /// The document of a valid organization.
@@ -61,6 +64,7 @@ pub fn compose(
         rate_limits: organization.rate_limits.clone(),
         audit: organization.audit,
         user_servers: organization.user_servers,
+        event_sinks: members.event_sinks.clone(),
         servers: Vec::new(),
         prompts: Vec::new(),
     };

@@ -42,7 +42,7 @@ pub(super) async fn observe(
     }
     let secrets = context
         .secrets
-        .of(&namespace, servers.iter().map(Arc::as_ref))
+        .of_organization(organization, &namespace, &servers)
         .await?;
     let live = live_document(organization, context).await?;
     if let Some(live) = &live {

@@ -5,6 +5,7 @@ use agentapi_crds::{Organization, OrganizationStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::assess::Assessment;
+use super::event_sinks::EventSinks;
 use super::validate::ValidatedOrganization;
 use crate::apply::WriteError;
 use crate::conditions::{Assertion, Progress, conditions};
@@ -24,6 +25,7 @@ pub(super) fn status(
     if let Ok(valid) = &assessment.organization {
         assertions.push(egress_enforced(valid));
         assertions.extend(supported(valid));
+        assertions.extend(event_sinks_ready(&assessment.event_sinks));
     }
     let previous = organization.status.clone().unwrap_or_default();
     let served = assessment.document.as_ref().ok().and_then(Option::as_ref);
@@ -157,6 +159,22 @@ fn egress_enforced(organization: &ValidatedOrganization) -> Assertion {
             hosts.join(", ")
         );
         Assertion::is_false(types::EGRESS_ENFORCED, reasons::HOSTS_NOT_ENFORCED, message)
+    }
+}
+
+fn event_sinks_ready(sinks: &EventSinks) -> Option<Assertion> {
+    let condition = types::EVENT_SINKS_READY;
+    match (sinks.problems.first(), sinks.usable.len()) {
+        (None, 0) => None,
+        (None, count) => Some(Assertion::is_true(
+            condition,
+            reasons::RECONCILED,
+            format!("events are sent to {count} of {count} sinks"),
+        )),
+        (Some(problem), _) => {
+            let message = format!("without effect: {}", summary(&sinks.problems));
+            Some(Assertion::is_false(condition, problem.reason, message))
+        }
     }
 }
 

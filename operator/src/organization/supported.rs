@@ -9,7 +9,6 @@ use agentapi_crds::organization::Concurrency;
 pub(crate) fn unsupported_fields(spec: &OrganizationSpec) -> Vec<&'static str> {
     let fields = [
         ("spec.models", spec.models.is_some()),
-        ("spec.eventSinks", !spec.event_sinks.is_empty()),
         (
             "spec.concurrency",
             spec.concurrency != Concurrency::default(),

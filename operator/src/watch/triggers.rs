@@ -1,6 +1,6 @@
 //! Who must be looked at again when something changed.
 
-use agentapi_crds::{McpServer, Organization, PromptPolicy};
+use agentapi_crds::{McpServer, Organization, PromptPolicy, names};
 use kube::{Resource, ResourceExt};
 use kube_runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -12,7 +12,7 @@ use super::{Caches, Requests};
 use crate::mcp_server::secret_names;
 use crate::metrics::Metrics;
 use crate::object::Kind;
-use crate::organization::namespace_of;
+use crate::organization::{credential_names, namespace_of};
 
 /// References to what must be looked at, by kind.
 pub(crate) struct Queues {
@@ -108,9 +108,14 @@ impl Triggers {
         }
     }
 
-    /// A Secret changed: the servers that name it, and their organization.
+    /// A Secret changed: the servers that name it and their organization, or the
+    /// organizations that name it where it is a credential of the platform's.
     pub(super) fn secret(&self, touched: &Touched) {
         let namespace = touched.namespace.as_deref().unwrap_or_default();
+        if namespace == names::CREDENTIALS_NAMESPACE {
+            self.organizations_with_credential(&touched.name);
+            return;
+        }
         for server in self.caches.servers.in_namespace(namespace) {
             if secret_names(&server.spec).contains(touched.name.as_str()) {
                 self.servers.add(ObjectRef::from_obj(server.as_ref()));
@@ -137,6 +142,15 @@ impl Triggers {
         }
         if kind == Kind::Namespace {
             add_all(&self.servers, &self.caches.servers, &touched.name);
+        }
+    }
+
+    fn organizations_with_credential(&self, secret: &str) {
+        for organization in self.caches.organizations.all() {
+            if credential_names(&organization.spec).any(|name| name == secret) {
+                self.organizations
+                    .add(ObjectRef::from_obj(organization.as_ref()));
+            }
         }
     }
 

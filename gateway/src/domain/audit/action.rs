@@ -45,13 +45,17 @@ pub enum Action {
     AuditExport,
     /// The personal fields of an actor are erased from the record.
     AuditErase,
+    /// An event that could not be delivered is sent again.
+    DeadLetterReplay,
+    /// An event that could not be delivered is discarded.
+    DeadLetterDiscard,
     /// A caller was refused access to something of the organization.
     AccessDenied,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::SessionCreate,
         Self::SessionUpdate,
         Self::SessionDelete,
@@ -70,6 +74,8 @@ impl Action {
         Self::ApiKeyRevoke,
         Self::AuditExport,
         Self::AuditErase,
+        Self::DeadLetterReplay,
+        Self::DeadLetterDiscard,
         Self::AccessDenied,
     ];
 
@@ -94,6 +100,8 @@ impl Action {
             Self::ApiKeyRevoke => "api_key.revoke",
             Self::AuditExport => "audit.export",
             Self::AuditErase => "audit.erase",
+            Self::DeadLetterReplay => "dead_letter.replay",
+            Self::DeadLetterDiscard => "dead_letter.discard",
             Self::AccessDenied => "access.denied",
         }
     }

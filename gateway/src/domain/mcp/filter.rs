@@ -1,22 +1,14 @@
 //! Which tools of a server are offered.
 
 use agentapi_crds::tenant_config::ToolsConfig;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::span;
 use super::federation::{ListKind, rename_items};
 use super::splice::{Edit, splice};
-
-/// A glob that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{glob:?} is not a glob")]
-pub struct FilterError {
-    glob: String,
-    #[source]
-    source: globset::Error,
-}
+use crate::domain::globs::{self, GlobError};
 
 /// Allowed and withheld tools. A withheld one is unknown, in lists and calls alike.
 #[derive(Clone, Debug)]
@@ -30,15 +22,15 @@ impl ToolFilter {
     ///
     /// # Errors
     /// For the first glob that is none.
-    pub fn compile(config: &ToolsConfig) -> Result<Self, FilterError> {
+    pub fn compile(config: &ToolsConfig) -> Result<Self, GlobError> {
         let allow = if config.allow.is_empty() {
             None
         } else {
-            Some(globs(&config.allow)?)
+            Some(globs::compile(&config.allow)?)
         };
         Ok(Self {
             allow,
-            deny: globs(&config.deny)?,
+            deny: globs::compile(&config.deny)?,
         })
     }
 
@@ -67,21 +59,6 @@ pub fn without_withheld(result: &str, offered: impl Fn(&str) -> bool) -> String 
         }
         _ => r#"{"tools":[]}"#.to_owned(),
     }
-}
-
-fn globs(patterns: &[String]) -> Result<GlobSet, FilterError> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-        set.add(glob.map_err(|source| FilterError {
-            glob: pattern.clone(),
-            source,
-        })?);
-    }
-    set.build().map_err(|source| FilterError {
-        glob: patterns.join(", "),
-        source,
-    })
 }
 
 #[cfg(test)]

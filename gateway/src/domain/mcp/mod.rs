@@ -23,7 +23,7 @@ pub use error::{RpcError, code};
 pub use federation::{
     Failure, ListKind, federated_uri, merge, rename_items, rewrite_uris, split_name, split_uri,
 };
-pub use filter::{FilterError, ToolFilter, without_withheld};
+pub use filter::{ToolFilter, without_withheld};
 pub use initialize::{
     InitializeParams, LATEST_REVISION, REVISIONS, carried, negotiate, server_result, union,
 };

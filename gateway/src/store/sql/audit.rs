@@ -172,6 +172,11 @@ impl<E: Engine> AuditStore for SqlStore<E> {
         if added < rows.len() as u64 {
             return Err(StoreError::WriterClosed);
         }
+        if !batch.deliveries.is_empty() {
+            self.engine
+                .add_deliveries(&mut transaction, &batch.deliveries, now())
+                .await?;
+        }
         transaction.commit().await
     }
 

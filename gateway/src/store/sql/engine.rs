@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Sealed;
 use crate::domain::audit::Partition;
-use crate::store::{StoreError, TenantId, WriterId};
+use crate::store::{NewDelivery, StoreError, TenantId, WriterId};
 
 /// A database: connections, transactions, locks.
 #[async_trait]
@@ -48,6 +48,14 @@ pub(in crate::store) trait Engine: Send + Sync + 'static {
         writers: &[(WriterId, u32)],
         now: i64,
     ) -> Result<u64, StoreError>;
+
+    /// Adds events to the outbox, in a transaction of [`record`](Engine::record).
+    async fn add_deliveries(
+        &self,
+        transaction: &mut Self::Transaction,
+        deliveries: &[NewDelivery],
+        now: i64,
+    ) -> Result<(), StoreError>;
 
     /// Makes a place for the records of a partition.
     async fn add_partition(

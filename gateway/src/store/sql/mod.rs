@@ -7,6 +7,7 @@ mod api_keys;
 mod audit;
 mod audit_keeping;
 mod engine;
+mod events;
 mod idempotency;
 mod mcp_configs;
 mod mcp_sessions;

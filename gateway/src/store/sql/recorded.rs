@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Engine, Sealed, Stored, Transaction, Value};
 use crate::domain::audit::Partition;
-use crate::store::{StoreError, TenantId, WriterId};
+use crate::store::{NewDelivery, StoreError, TenantId, WriterId};
 
 /// What was asked of the database, in order. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
@@ -121,6 +121,16 @@ impl<E: Engine> Engine for Recorded<E> {
         }
         let inner = &mut transaction.transaction;
         self.engine.append_audit(inner, rows, writers, now).await
+    }
+
+    async fn add_deliveries(
+        &self,
+        transaction: &mut Self::Transaction,
+        deliveries: &[NewDelivery],
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let inner = &mut transaction.transaction;
+        self.engine.add_deliveries(inner, deliveries, now).await
     }
 
     async fn add_partition(

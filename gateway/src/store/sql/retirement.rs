@@ -1,4 +1,4 @@
-//! The statements that end a tenant's sessions, API keys and users' own servers.
+//! The statements that end a tenant's sessions, API keys and users' own servers, and drop its events.
 
 use async_trait::async_trait;
 
@@ -8,6 +8,7 @@ use crate::store::{RetirementStore, StoreError, TenantId};
 const END_MCP_SESSIONS: &str = "DELETE FROM mcp_sessions WHERE tenant_id = $1";
 const REVOKE_API_KEYS: &str = "DELETE FROM api_keys WHERE tenant_id = $1";
 const REMOVE_MCP_CONFIGS: &str = "DELETE FROM mcp_configs WHERE tenant_id = $1";
+const DROP_EVENTS: &str = "DELETE FROM event_deliveries WHERE tenant_id = $1";
 const END_SESSIONS: &str = "DELETE FROM sessions WHERE tenant_id = $1";
 
 #[async_trait]
@@ -19,6 +20,7 @@ impl<E: Engine> RetirementStore for SqlStore<E> {
             + transaction.execute(END_SESSIONS, &values).await?;
         transaction.execute(REVOKE_API_KEYS, &values).await?;
         transaction.execute(REMOVE_MCP_CONFIGS, &values).await?;
+        transaction.execute(DROP_EVENTS, &values).await?;
         transaction.commit().await?;
         Ok(ended)
     }
