@@ -9,11 +9,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::client::Client;
 use crate::program::{Program, setting};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// One peer starts at a time, and its time runs from its turn: each reads and
+/// compiles hundreds of files, and several at once on a busy machine hold each
+/// other up for longer than any of them may take.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A peer that runs until it is dropped.
 pub struct Peer {
@@ -24,6 +30,7 @@ pub struct Peer {
 
 /// npm `@modelcontextprotocol/server-everything`, over Streamable HTTP.
 pub async fn everything() -> Result<Peer> {
+    let _turn = TURN.lock().await;
     // The program takes a port and cannot tell which one it got.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let script = node_modules()?.join("@modelcontextprotocol/server-everything/dist/index.js");
@@ -45,6 +52,7 @@ pub async fn everything() -> Result<Peer> {
 
 /// A server on PyPI's `fastmcp` (`peers/python/server.py`).
 pub async fn library() -> Result<Peer> {
+    let _turn = TURN.lock().await;
     let python = PathBuf::from(setting("AGENTAPI_TEST_PYTHON")?);
     let program = Program::start(
         &python,
@@ -65,6 +73,7 @@ pub async fn library() -> Result<Peer> {
 
 /// npm `oidc-provider` (`peers/node/issuer.mjs`), whose tokens name one organization.
 pub async fn identity_provider(organization: &str) -> Result<Peer> {
+    let _turn = TURN.lock().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/node/issuer.mjs");
     let program = Program::start("node".as_ref(), &[script, organization], &[]).await?;
     Ok(Peer {

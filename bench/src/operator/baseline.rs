@@ -1,5 +1,6 @@
 //! The plain client: creates the same resources and applies the same objects
-//! and statuses, as the same service account, without looking at anything.
+//! and statuses, as the same service account, without looking at anything. It
+//! ends when whoever watches has seen everything ready, as with the operator.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::clients::{client, create_members, create_organization};
+use super::ready::{Ready, namespaces};
 use super::scene::{self, Tenant};
 use crate::arguments::BaselineOptions;
 use crate::report::write_json;
@@ -40,12 +42,18 @@ pub(super) async fn run(options: &BaselineOptions) -> Result<()> {
     let cluster = &options.cluster;
     let engineer = client(&cluster.kubeconfig).await?;
     let operator = client(&cluster.operator_kubeconfig).await?;
+    // Watched as the operator's run is, so that the API server has the same to tell.
+    let ready = Ready::watch(&engineer);
+    let (_namespaces, _names) = namespaces(&engineer);
     let cpu_before = cpu_seconds(cluster.apiserver)?;
     let started = Instant::now();
     let objects: Vec<usize> = futures::stream::iter(0..cluster.organizations)
         .map(|number| write_tenant(number, &engineer, &operator))
         .buffer_unordered(cluster.concurrency)
         .try_collect()
+        .await?;
+    ready
+        .wait_for(cluster.organizations * scene::INPUTS)
         .await?;
     let baseline = Baseline {
         organizations: cluster.organizations,

@@ -220,6 +220,28 @@ async fn prompts_of_the_platform_and_of_the_organization_are_in_its_document() -
 }
 
 #[tokio::test]
+async fn a_remote_server_is_suspended_with_its_organization_until_that_is_resumed() -> Result<()> {
+    let organization = Organization::ready("{}").await?;
+    organization
+        .apply_inside("McpServer", "clock", CLOCK)
+        .await?;
+    let server = ["mcpserver", "clock", "-n", &organization.namespace];
+    for (suspended, reason) in [
+        (false, "Reconciled"),
+        (true, "Suspended"),
+        (false, "Reconciled"),
+    ] {
+        organization
+            .apply(&format!("{{suspended: {suspended}}}"))
+            .await?;
+        organization
+            .wait_for_reason(&server, "Ready", reason)
+            .await?;
+    }
+    organization.clean_up().await
+}
+
+#[tokio::test]
 async fn suspension_reaches_the_document() -> Result<()> {
     let organization = Organization::ready("{}").await?;
     organization.apply("{suspended: true}").await?;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::plan::plan;
-use super::status::{Applied, Replicas, status};
+use super::status::{Applied, Replicas, Running, status};
 use super::validate::validate;
 use super::validated::{Surroundings, ValidatedServer};
 use super::waiting::waiting_for;
@@ -55,7 +55,7 @@ pub async fn reconcile(
     // 1. observe, 2. validate
     let Some(organization) = organization.filter(|organization| !organization.is_deleting()) else {
         let stray = Member::Invalid(vec![no_organization(&namespace)]);
-        return finish(&server, &stray, Ok(None), None, &context).await;
+        return finish(&server, &stray, Ok(Running::Nothing), None, &context).await;
     };
     let member = judge(&server, &organization, &context).await?;
     let has_workload = member.valid().is_some_and(|valid| valid.workload.is_some());
@@ -121,7 +121,7 @@ async fn apply(
     context: &Context,
 ) -> Applied {
     let Member::Valid(valid) = member else {
-        return Ok(None);
+        return Ok(Running::Nothing);
     };
     let owner = owner_of(organization);
     let namespace = server.namespace().unwrap_or_default();
@@ -138,13 +138,14 @@ async fn apply(
         .prune(&server_owner, &Kind::WORKLOAD, &namespace, &objects)
         .await?;
     match &valid.workload {
+        _ if organization.spec.suspended => Ok(Running::Suspended),
         Some(workload) => {
             let name = server.name_any();
             replicas(workload.replicas, &server_owner, &namespace, &name, context)
                 .await
-                .map(Some)
+                .map(Running::Replicas)
         }
-        None => Ok(None),
+        None => Ok(Running::Nothing),
     }
 }
 
@@ -202,10 +203,14 @@ fn tools(
     organization: &Organization,
     context: &Context,
 ) -> Option<Outcome> {
-    // The gateway asks no server of a suspended organization.
-    let valid = member.valid().filter(|_| !organization.spec.suspended)?;
-    let replicas = applied.as_ref().ok()?.as_ref();
-    if replicas.is_some_and(|replicas| replicas.available == 0) {
+    let valid = member.valid()?;
+    let is_served = match applied.as_ref().ok()? {
+        Running::Nothing => true,
+        // The gateway asks no server of a suspended organization.
+        Running::Suspended => false,
+        Running::Replicas(replicas) => replicas.available > 0,
+    };
+    if !is_served {
         return None;
     }
     let config = serde_json::to_vec(&valid.config).ok()?;
@@ -236,7 +241,7 @@ async fn finish(
     let status = status(server, member, &applied, tools.as_ref(), Timestamp::now());
     context.writer.write_status(server, &status).await?;
     match applied {
-        Ok(Some(Replicas {
+        Ok(Running::Replicas(Replicas {
             waiting_for: Some(_),
             ..
         })) => Ok(Action::requeue(next_look(&status))),

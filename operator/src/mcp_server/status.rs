@@ -22,8 +22,19 @@ pub(super) struct Replicas {
     pub(super) waiting_for: Option<String>,
 }
 
+/// What runs of a server after its objects were applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    /// Nothing by the operator: the server runs elsewhere, or is not valid.
+    Nothing,
+    /// Nothing, since the organization is suspended, wherever the server is.
+    Suspended,
+    /// A workload.
+    Replicas(Replicas),
+}
+
 /// What became of a server's objects.
-pub(super) type Applied = Result<Option<Replicas>, WriteError>;
+pub(super) type Applied = Result<Running, WriteError>;
 
 pub(super) fn status(
     server: &McpServer,
@@ -102,13 +113,14 @@ fn progress(member: &Member<ValidatedServer>, applied: &Applied) -> Progress {
             reason: error.reason(),
             message: error.to_string(),
         },
-        (Member::Valid(_), Ok(Some(replicas))) if replicas.wanted == 0 => Progress::Off {
+        (Member::Valid(_), Ok(Running::Suspended)) => Progress::Off {
             reason: reasons::SUSPENDED,
-            message: "nothing runs while the organization is suspended".to_owned(),
+            message: "the organization is suspended: the gateway refuses its calls, and nothing runs for it"
+                .to_owned(),
         },
         (
             Member::Valid(_),
-            Ok(Some(Replicas {
+            Ok(Running::Replicas(Replicas {
                 wanted,
                 available,
                 waiting_for: Some(why),

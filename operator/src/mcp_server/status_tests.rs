@@ -3,7 +3,7 @@ use agentapi_crds::internal_api::DiscoveredTools;
 use agentapi_crds::{McpServer, McpServerStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Applied, Replicas, status};
+use super::{Applied, Replicas, Running, status};
 use crate::apply::WriteError;
 use crate::fixtures::{remote, secret, settings, valid};
 use crate::gateway_api::Outcome;
@@ -54,7 +54,7 @@ fn expected(
 
 #[test]
 fn a_valid_remote_server_is_ready() {
-    let status = told(&valid_member(), Ok(None));
+    let status = told(&valid_member(), Ok(Running::Nothing));
     assert_eq!(
         summary(&status),
         expected("True", reasons::RECONCILED, false, false)
@@ -63,7 +63,7 @@ fn a_valid_remote_server_is_ready() {
 
 #[test]
 fn the_status_says_where_the_server_is() {
-    let status = told(&valid_member(), Ok(None));
+    let status = told(&valid_member(), Ok(Running::Nothing));
     assert_eq!(
         status.endpoint.as_deref(),
         Some("https://clock.example.com/mcp")
@@ -77,7 +77,7 @@ fn a_workload_without_its_replicas_is_reconciling() {
         available: 1,
         waiting_for: Some("pod clock-1 is not scheduled".to_owned()),
     };
-    let status = told(&valid_member(), Ok(Some(replicas)));
+    let status = told(&valid_member(), Ok(Running::Replicas(replicas)));
     assert_eq!(
         summary(&status),
         expected("False", reasons::PROGRESSING, true, false)
@@ -90,13 +90,8 @@ fn a_workload_without_its_replicas_is_reconciling() {
 }
 
 #[test]
-fn a_workload_of_a_suspended_organization_is_off() {
-    let replicas = Replicas {
-        wanted: 0,
-        available: 0,
-        waiting_for: None,
-    };
-    let status = told(&valid_member(), Ok(Some(replicas)));
+fn a_server_of_a_suspended_organization_is_off_wherever_it_runs() {
+    let status = told(&valid_member(), Ok(Running::Suspended));
     assert_eq!(
         summary(&status),
         expected("False", reasons::SUSPENDED, false, false)
@@ -105,7 +100,7 @@ fn a_workload_of_a_suspended_organization_is_off() {
 
 #[test]
 fn a_disabled_server_is_neither_stalled_nor_reconciling() {
-    let status = told(&Member::Withdrawn(disabled()), Ok(None));
+    let status = told(&Member::Withdrawn(disabled()), Ok(Running::Nothing));
     assert_eq!(
         summary(&status),
         expected("False", reasons::DISABLED, false, false)
@@ -115,7 +110,7 @@ fn a_disabled_server_is_neither_stalled_nor_reconciling() {
 #[test]
 fn a_server_without_its_secret_is_stalled() {
     let problem = Problem::new(reasons::SECRET_UNAVAILABLE, "spec.auth", "gone");
-    let status = told(&Member::Withdrawn(problem), Ok(None));
+    let status = told(&Member::Withdrawn(problem), Ok(Running::Nothing));
     assert_eq!(
         summary(&status),
         expected("False", reasons::SECRET_UNAVAILABLE, false, true)
@@ -145,7 +140,7 @@ fn tools_that_others_reported_stay() {
     let status = status(
         &server,
         &valid_member(),
-        &Ok(None),
+        &Ok(Running::Nothing),
         None,
         Timestamp::UNIX_EPOCH,
     );
@@ -157,7 +152,7 @@ fn found(before: &McpServer, tools: Option<Outcome>) -> McpServerStatus {
     status(
         before,
         &valid_member(),
-        &Ok(None),
+        &Ok(Running::Nothing),
         tools.as_ref(),
         Timestamp::UNIX_EPOCH,
     )
@@ -217,7 +212,7 @@ fn a_disabled_server_offers_nothing() {
     server.status = Some(found(&server, Some(echo())));
     let disabled = Member::Withdrawn(disabled());
     let now = Timestamp::UNIX_EPOCH;
-    let status = status(&server, &disabled, &Ok(None), None, now);
+    let status = status(&server, &disabled, &Ok(Running::Nothing), None, now);
     assert_eq!((status.tools, status.digests.len()), (None, 0));
     assert!(find(&status.conditions, types::TOOLS_DISCOVERED).is_none());
 }

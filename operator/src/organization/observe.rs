@@ -142,6 +142,11 @@ async fn read_document(
 }
 
 impl Observed {
+    /// Whether the organization is served from a document already.
+    pub(super) fn has_document(&self) -> bool {
+        self.live.is_some()
+    }
+
     /// Hands what was observed to a pure function.
     pub(super) fn assess<T>(
         &self,

@@ -11,7 +11,7 @@ use kube_runtime::controller::Action;
 use super::assess::{Assessment, assess};
 use super::finalize::finalize;
 use super::names::{namespace_of, owner_of};
-use super::observe::observe;
+use super::observe::{Observed, observe};
 use super::stages::{Stage, stages};
 use super::status::{deleting, status};
 use crate::apply::{Own, WriteError};
@@ -49,10 +49,16 @@ pub async fn reconcile(
     // 1. observe
     let observed = observe(&organization, &context).await?;
     // 2. validate, 3. plan
-    let assessment = observed.assess(&organization, &context.settings, assess);
+    let mut assessment = observed.assess(&organization, &context.settings, assess);
     // 4. apply
     let predecessor = observed.predecessor.as_ref();
-    let applied = apply(&organization, &assessment, predecessor, &context).await;
+    let mut applied = prepare(&organization, &assessment, predecessor, &context).await;
+    if applied.is_ok() && is_first_document(&observed, &assessment) {
+        (assessment, applied) = look_again(&organization, assessment, &context).await?;
+    }
+    if applied.is_ok() {
+        applied = serve(&organization, &assessment, predecessor, &context).await;
+    }
     // 5. status
     let verdict = |revision: &str| context.gateways.applied(&organization.name_any(), revision);
     let now = Timestamp::now();
@@ -87,7 +93,68 @@ async fn delete(organization: &Organization, context: &Context) -> Result<Action
     finalized
 }
 
-async fn apply(
+/// Whether the document is about to be written for the first time.
+fn is_first_document(observed: &Observed, assessment: &Assessment) -> bool {
+    !observed.has_document() && matches!(assessment.document, Ok(Some(_)))
+}
+
+/// Members can usually be created only when their namespace is there, and then
+/// come at once: the first document has those that came while it was prepared.
+/// What its servers need (rights to read their Secrets) is made before it.
+async fn look_again(
+    organization: &Organization,
+    before: Assessment,
+    context: &Context,
+) -> Result<(Assessment, Result<(), WriteError>), WriteError> {
+    let observed = observe(organization, context).await?;
+    let now = observed.assess(organization, &context.settings, assess);
+    let prepared = |assessment: &Assessment| {
+        let objects = assessment.objects.iter().cloned();
+        objects
+            .filter(|object| object.kind != Kind::ConfigMap)
+            .collect::<Vec<_>>()
+    };
+    let applied = if prepared(&now) == prepared(&before) {
+        Ok(())
+    } else {
+        apply_stages(organization, &now, observed.predecessor.as_ref(), context).await
+    };
+    Ok((now, applied))
+}
+
+/// Makes everything but the document.
+async fn prepare(
+    organization: &Organization,
+    assessment: &Assessment,
+    predecessor: Option<&Owner>,
+    context: &Context,
+) -> Result<(), WriteError> {
+    if assessment.objects.is_empty() {
+        return Ok(());
+    }
+    context.writer.ensure_finalizer(organization).await?;
+    apply_stages(organization, assessment, predecessor, context).await
+}
+
+async fn apply_stages(
+    organization: &Organization,
+    assessment: &Assessment,
+    predecessor: Option<&Owner>,
+    context: &Context,
+) -> Result<(), WriteError> {
+    let stages = stages(&assessment.objects, predecessor.is_some()).into_iter();
+    for (stage, objects) in stages.filter(|(stage, _)| *stage != Stage::Document) {
+        if let Some(predecessor) = predecessor.filter(|_| stage == Stage::TakenOver) {
+            prune_predecessor(predecessor, organization, &assessment.objects, context).await?;
+        }
+        context.writer.apply_all(&objects, predecessor).await?;
+    }
+    Ok(())
+}
+
+/// Makes the document, after everything that it needs, and takes away what the
+/// spec no longer says.
+async fn serve(
     organization: &Organization,
     assessment: &Assessment,
     predecessor: Option<&Owner>,
@@ -97,13 +164,11 @@ async fn apply(
         return Ok(());
     }
     let writer = &context.writer;
-    writer.ensure_finalizer(organization).await?;
-    for (stage, objects) in stages(&assessment.objects, predecessor.is_some()) {
-        if let Some(predecessor) = predecessor.filter(|_| stage == Stage::TakenOver) {
-            prune_predecessor(predecessor, organization, &assessment.objects, context).await?;
-        }
-        writer.apply_all(&objects, predecessor).await?;
-    }
+    let documents = assessment.objects.iter();
+    let documents: Vec<_> = documents
+        .filter(|object| object.kind == Kind::ConfigMap)
+        .collect();
+    writer.apply_all(&documents, predecessor).await?;
     remember_document(organization, assessment, context);
     // What an invalid spec no longer says must not go because of a mistake.
     if assessment.organization.is_ok() {
@@ -111,7 +176,7 @@ async fn apply(
         let namespace = namespace_of(organization);
         let keep = &assessment.objects;
         writer.prune(&owner, &OWN_KINDS, &namespace, keep).await?;
-        if keep.iter().any(|object| object.kind == Kind::ConfigMap) {
+        if !documents.is_empty() {
             let kinds = [Kind::ConfigMap];
             writer
                 .prune(&owner, &kinds, names::TENANTS_NAMESPACE, keep)
