@@ -72,3 +72,10 @@ fn sealing_is_stable() {
     let sealed = acme().sealed().unwrap();
     assert_eq!(sealed.clone().sealed().unwrap().revision, sealed.revision);
 }
+
+#[test]
+fn a_document_of_before_users_could_add_servers_is_sealed_as_it_was() {
+    let sealed = document(&acme().sealed().unwrap());
+    assert!(!sealed.contains("userServers"), "{sealed}");
+    assert!(!TenantConfig::read(&sealed).unwrap().user_servers);
+}

@@ -22,3 +22,11 @@ fn a_document_that_would_not_fit_is_refused_not_cut() {
         "{result:?}"
     );
 }
+
+#[test]
+fn whether_users_may_add_servers_is_in_the_document() {
+    for (spec, expected) in [("", false), ("userServers: true", true)] {
+        let document = compose(&valid(spec), &Members::default(), None).unwrap();
+        assert_eq!(document.user_servers, expected, "{spec}");
+    }
+}
