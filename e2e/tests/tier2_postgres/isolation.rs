@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, query_as, query_scalar};
 use uuid::Uuid;
 
 /// The tables that hold rows of tenants.
-const TENANT_TABLES: [&str; 12] = [
+const TENANT_TABLES: [&str; 13] = [
     "organizations",
     "sessions",
     "mcp_sessions",
