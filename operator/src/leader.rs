@@ -32,7 +32,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 #[error("this replica does not lead: nothing is written")]
 pub struct NotLeading;
 
-/// Whether this replica leads; asked before every write.
+/// Whether this replica leads; asked before every write, and again where its
+/// bytes leave (`fence`).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Leadership {
     deadline: Arc<Mutex<Option<Instant>>>,
@@ -48,7 +49,7 @@ impl Leadership {
         }
     }
 
-    fn set(&self, deadline: Option<Instant>) {
+    pub(crate) fn set(&self, deadline: Option<Instant>) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
     }
 }

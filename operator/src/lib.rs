@@ -11,6 +11,7 @@ mod context;
 mod controller;
 pub mod desired;
 mod events;
+mod fence;
 #[cfg(test)]
 mod fixtures;
 mod gateway_api;

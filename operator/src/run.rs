@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentapi_crds::{McpServer, Organization, PromptPolicy};
 use kube::api::ListParams;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Config, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use crate::apply::Writer;
 use crate::context::{Context, Failures};
 use crate::controller;
 use crate::events::Announcer;
+use crate::fence::fenced_client;
 use crate::gateway_api::{Gateways, Wake};
 use crate::health::{self, Readiness};
 use crate::leader::Elector;
@@ -77,9 +78,11 @@ async fn operate(
     metrics: Metrics,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
-    let client = Client::try_default()
+    let no_cluster = |source| RunError::Client(Box::new(source));
+    let config = Config::infer()
         .await
-        .map_err(|source| RunError::Client(Box::new(source)))?;
+        .map_err(|source| no_cluster(kube::Error::InferConfig(source)))?;
+    let client = Client::try_from(config.clone()).map_err(no_cluster)?;
     let mut tasks = JoinSet::new();
     let prepare = async {
         wait_for_definition::<Organization>("organizations", &client, &readiness).await;
@@ -121,12 +124,13 @@ async fn operate(
         },
         &mut gateway_tasks,
     );
+    let leader_client = fenced_client(&config, &elector.leadership()).map_err(no_cluster)?;
     let context = Arc::new(Context {
         writer: Writer::new(
-            client.clone(),
+            leader_client.clone(),
             elector.leadership(),
             watches.owned.clone(),
-            Announcer::new(client.clone(), elector.identity()),
+            Announcer::new(leader_client, elector.identity()),
             metrics.clone(),
         ),
         secrets: SecretReader::new(client, watches.caches.secrets.clone()),

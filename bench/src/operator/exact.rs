@@ -1,6 +1,7 @@
 //! How many writes one organization takes when all that it follows from is
 //! there at once. Usually members can only come after the namespace; here
-//! everything is created paused, the namespace by hand, and then released.
+//! everything is created paused, the namespace by hand, and then released, the
+//! members first.
 
 use agentapi_crds::{McpServer, Organization, PromptPolicy, names};
 use anyhow::{Context, Result};
@@ -39,15 +40,8 @@ pub(super) async fn measure(
     }
     operator.quiet(0).await?;
     let mark = Mark::now(&options.audit_log)?;
-    let organizations = Api::all(client.clone());
+    // Their organizations are still paused: nothing follows for these yet.
     for number in numbers.clone() {
-        release::<Organization>(&organizations, &scene::name(number)).await?;
-    }
-    // Members that are seen before the namespace is closed would have to say that they wait.
-    ready
-        .wait_for(first * scene::INPUTS + ORGANIZATIONS)
-        .await?;
-    for number in numbers {
         let namespace = scene::namespace(number);
         let servers: Api<McpServer> = Api::namespaced(client.clone(), &namespace);
         for server in scene::SERVERS {
@@ -55,6 +49,14 @@ pub(super) async fn measure(
         }
         let prompts: Api<PromptPolicy> = Api::namespaced(client.clone(), &namespace);
         release(&prompts, scene::PROMPT).await?;
+    }
+    let members = scene::INPUTS - 1;
+    ready
+        .wait_for(first * scene::INPUTS + ORGANIZATIONS * members)
+        .await?;
+    let organizations = Api::all(client.clone());
+    for number in numbers {
+        release::<Organization>(&organizations, &scene::name(number)).await?;
     }
     ready
         .wait_for((first + ORGANIZATIONS) * scene::INPUTS)

@@ -50,11 +50,11 @@ pub trait Own:
 }
 
 /// A status that was written: the watch may still show what was before.
-#[derive(PartialEq, Eq)]
 pub(super) struct WrittenStatus {
-    /// Version of the resource that the status followed from.
-    onto: Option<String>,
-    /// SHA-256 of the status.
+    /// Version of the resource that the API server answered with.
+    version: Option<String>,
+    /// SHA-256 of the status, its times left out: what follows from a resource
+    /// that does not show its status yet has later ones.
     digest: Vec<u8>,
 }
 
@@ -134,11 +134,8 @@ impl Writer {
             source,
         };
         let status: Value = serde_json::to_value(status).map_err(encode)?;
-        let written = WrittenStatus {
-            onto: resource.resource_version(),
-            digest: Sha256::digest(status.to_string()).to_vec(),
-        };
-        if self.was_written(&resource.title(), &written) {
+        let digest = digest(&status);
+        if self.was_written(resource, &digest) {
             return Ok(());
         }
         let mut manifest = json!({
@@ -156,9 +153,10 @@ impl Writer {
         self.leadership.check()?;
         let patch = Patch::Apply(&manifest);
         match answer(api.patch_status(&name, &parameters, &patch)).await {
-            Ok(_) => {
+            Ok(applied) => {
                 self.metrics.written("status", "apply");
-                self.remember_status(resource.title(), written);
+                let version = applied.resource_version();
+                self.remember_status(resource.title(), WrittenStatus { version, digest });
                 if let Some(change) = change {
                     self.announcer.tell(resource, &change).await;
                     self.metrics.written("Event", "create");
@@ -177,13 +175,85 @@ impl Writer {
         statuses.remove(title);
     }
 
-    fn was_written(&self, title: &str, status: &WrittenStatus) -> bool {
+    /// Whether that status was written and `resource` is from before.
+    fn was_written<K: Own>(&self, resource: &K, digest: &[u8]) -> bool {
         let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-        statuses.get(title) == Some(status)
+        let written = statuses.get(&resource.title());
+        let written = written.filter(|written| written.digest == digest);
+        written.is_some_and(|written| {
+            is_earlier_version(
+                resource.resource_version().as_deref(),
+                written.version.as_deref(),
+            )
+        })
     }
 
     fn remember_status(&self, title: String, status: WrittenStatus) {
         let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
         statuses.insert(title, status);
+    }
+}
+
+/// SHA-256 of a status without the times of its conditions.
+fn digest(status: &Value) -> Vec<u8> {
+    let mut status = status.clone();
+    let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
+    for condition in conditions.into_iter().flatten() {
+        if let Some(condition) = condition.as_object_mut() {
+            condition.remove("lastTransitionTime");
+        }
+    }
+    Sha256::digest(status.to_string()).to_vec()
+}
+
+/// Whether a version of a resource came before another. Kubernetes promises
+/// that versions of one type are numbers that grow (since 1.35, and so they
+/// were before); those that are none are in no order.
+fn is_earlier_version(one: Option<&str>, other: Option<&str>) -> bool {
+    let number = |version: Option<&str>| version?.parse::<u128>().ok();
+    match (number(one), number(other)) {
+        (Some(one), Some(other)) => one < other,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{digest, is_earlier_version};
+
+    fn ready_since(status: &str, time: &str) -> Value {
+        json!({"conditions": [
+            {"type": "Ready", "status": status, "lastTransitionTime": time},
+        ]})
+    }
+
+    #[test]
+    fn a_status_of_another_time_is_the_same() {
+        let earlier = ready_since("True", "2026-01-01T00:00:00Z");
+        let later = ready_since("True", "2026-01-01T00:00:01Z");
+        assert_eq!(digest(&earlier), digest(&later));
+    }
+
+    #[test]
+    fn another_status_of_the_same_time_is_not() {
+        let time = "2026-01-01T00:00:00Z";
+        assert_ne!(
+            digest(&ready_since("True", time)),
+            digest(&ready_since("False", time))
+        );
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(is_earlier_version(Some("99"), Some("100")));
+        assert!(!is_earlier_version(Some("100"), Some("100")));
+    }
+
+    #[test]
+    fn what_is_no_number_is_in_no_order() {
+        assert!(!is_earlier_version(None, Some("100")));
+        assert!(!is_earlier_version(Some("a"), Some("b")));
     }
 }

@@ -62,7 +62,7 @@ fn render(proofs: &[Proof]) -> String {
         let figures: Vec<_> = proof
             .figures
             .iter()
-            .map(|(name, value)| format!("{name}: {value}"))
+            .map(|(name, value)| format!("{name}: {}", shown(value)))
             .collect();
         table.add_row([
             proof.proof.clone(),
@@ -73,9 +73,24 @@ fn render(proofs: &[Proof]) -> String {
     table.to_string()
 }
 
+/// A figure as the table shows it; the whole of a list is in the proof's file.
+fn shown(figure: &Value) -> String {
+    match figure {
+        Value::Array(items) => items.len().to_string(),
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Proof, render};
+
+    #[test]
+    fn a_list_is_shown_by_its_length() {
+        let text = r#"{"proof": "drift", "seconds": 1.5, "figures": {"held": ["a", "b"]}}"#;
+        let shown = render(&[serde_json::from_str::<Proof>(text).unwrap()]);
+        assert!(shown.contains("held: 2"), "{shown}");
+    }
 
     #[test]
     fn a_proof_is_shown_with_its_figures() {
