@@ -11,4 +11,5 @@ mod tier3_operator {
     mod objects;
     mod takeover;
     mod tenants;
+    mod told;
 }
