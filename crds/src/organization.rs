@@ -9,7 +9,7 @@ mod network;
 
 pub use audit::{Audit, AuditDurability, AuditRetention};
 pub use events::EventSink;
-pub use identity::{ClaimPaths, Identity, Issuer, Subject, SubjectKind};
+pub use identity::{ClaimPaths, Identity, Issuer, Login, Subject, SubjectKind};
 pub use limits::{
     ClassRates, Concurrency, ContainerDefaults, OrganizationRate, Rate, RateLimits, Sessions,
 };

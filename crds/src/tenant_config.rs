@@ -154,6 +154,17 @@ pub struct IssuerConfig {
     pub claims: ClaimPaths,
     /// Value that the organization claim must have.
     pub organization_value: String,
+    /// How a person with a browser logs in at the issuer; absent where nobody can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginConfig>,
+}
+
+/// How a person with a browser logs in at an issuer (OpenID Connect Core 1.0, section 3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginConfig {
+    /// Identifier of a public client: PKCE takes the place of a client secret.
+    pub client_id: String,
 }
 
 /// Source of an issuer's JSON Web Key Set (RFC 7517).
@@ -282,6 +293,9 @@ pub struct ServerConfig {
     pub credentials: Vec<CredentialHeader>,
     /// Whose credentials are sent.
     pub credential_scope: CredentialScope,
+    /// How tokens for the server are had; absent where it takes none of an authorization server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OAuthConfig>,
     /// Which tools are offered, and under which names.
     pub tools: ToolsConfig,
     /// Bounds on messages.
@@ -373,6 +387,62 @@ pub struct CredentialHeader {
     pub prefix: String,
     /// Where the secret is.
     pub secret: SecretReference,
+}
+
+/// How tokens for a server are had of an authorization server (OAuth 2.0).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuthConfig {
+    /// Which authorization server, or how it is found.
+    pub authorization_server: AuthorizationServer,
+    /// The gateway's registration there; absent where it presents a document of its own.
+    pub client: Option<OAuthClientReference>,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// Resource that tokens are asked for (RFC 8707); the server's own URL if absent.
+    pub resource: Option<String>,
+}
+
+/// An authorization server, or how it is found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum AuthorizationServer {
+    /// github.com.
+    GitHub,
+    /// accounts.google.com.
+    Google,
+    /// Microsoft Entra.
+    Azure {
+        /// Identifier or domain of the Entra tenant.
+        tenant: String,
+    },
+    /// Auth0.
+    Auth0 {
+        /// Domain of the Auth0 tenant.
+        domain: String,
+    },
+    /// Any OpenID Connect provider, by its discovery document.
+    Oidc {
+        /// Its issuer, exactly.
+        issuer: String,
+    },
+    /// As the server's own metadata says (RFC 9728).
+    Mcp {
+        /// The only issuer that the server may name, if one was stated.
+        issuer: Option<String>,
+    },
+}
+
+/// The gateway's registration at an authorization server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuthClientReference {
+    /// Where the client's identifier is.
+    pub id: SecretReference,
+    /// Where the client's secret is; absent for a public client.
+    pub secret: Option<SecretReference>,
+    /// Hosts that the secret may be sent to; empty means whichever the authorization server names.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// A key of a Secret at one version; never its value.

@@ -120,6 +120,18 @@ pub struct Issuer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub organization_value: Option<String>,
+    /// How people log in at the issuer with a browser, to connect their accounts at upstream servers. Without it they present a token instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+}
+
+/// How people log in at an issuer with a browser (OpenID Connect, authorization code with PKCE).
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Login {
+    /// Identifier of a public client at the issuer, whose one redirect URI is the gateway's public URL followed by /v1/oauth/login. Its ID tokens must carry the same claims as access tokens.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[!-~]+$"))]
+    pub client_id: String,
 }
 
 /// Dotted paths into a token's claims, for example app_metadata.org_id.

@@ -51,6 +51,7 @@ impl DevelopmentIssuer {
                 roles: Self::ROLES_CLAIM.to_owned(),
             },
             organization_value: organization.to_owned(),
+            login: None,
         }
     }
 }

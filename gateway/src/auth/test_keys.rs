@@ -130,6 +130,7 @@ pub(super) fn tenant(organization: &str, keys: IssuerKeys, suspended: bool) -> T
             roles: "roles".into(),
         },
         organization_value: organization.into(),
+        login: None,
     };
     let config = TenantConfig {
         suspended,

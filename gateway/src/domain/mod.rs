@@ -5,6 +5,7 @@ pub mod audit;
 pub mod events;
 mod globs;
 pub mod mcp;
+pub mod oauth;
 pub mod prompts;
 pub mod user_servers;
 

@@ -70,6 +70,7 @@ pub(crate) fn server(name: &str) -> ServerConfig {
         },
         credentials: vec![],
         credential_scope: CredentialScope::Organization,
+        oauth: None,
         tools: ToolsConfig::default(),
         limits: ServerLimits {
             request_bytes: 1 << 20,

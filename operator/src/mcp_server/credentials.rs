@@ -15,6 +15,21 @@ pub(crate) enum Destination<'a> {
     Host(&'a str),
     /// Into a process, which may send it anywhere.
     Process,
+    /// To an authorization server that is found when it is needed: the gateway
+    /// keeps to the hosts that [`allowed_hosts`] gives it.
+    Found,
+}
+
+/// Hosts that the annotation of a Secret allows; none where it has no such annotation.
+pub(super) fn allowed_hosts(secrets: &Secrets, namespace: &str, name: &str) -> Vec<String> {
+    let annotations = secrets
+        .get(namespace, name)
+        .map(|secret| &secret.annotations);
+    let allowed = annotations.and_then(|found| found.get(names::ALLOWED_HOSTS_ANNOTATION));
+    let entries = allowed.into_iter().flat_map(|allowed| allowed.split(','));
+    entries
+        .map(|entry| entry.trim().to_ascii_lowercase())
+        .collect()
 }
 
 /// The reference at its present version, or why the Secret must not be used.
@@ -80,6 +95,7 @@ fn check_destination(secret: &SecretMetadata, destination: &Destination<'_>) -> 
                 )
             })
         }
+        Destination::Found => Ok(()),
         Destination::Process => Err(format!(
             "{title} is bound to hosts by its annotation {}, which cannot be kept inside a process: use a Secret without it",
             names::ALLOWED_HOSTS_ANNOTATION
@@ -90,6 +106,11 @@ fn check_destination(secret: &SecretMetadata, destination: &Destination<'_>) -> 
 /// Names of all Secrets that a spec refers to, in whatever role.
 pub fn secret_names(spec: &McpServerSpec) -> BTreeSet<&str> {
     let auth = spec.auth.iter();
+    let client = auth
+        .clone()
+        .filter_map(|auth| auth.oauth.as_ref())
+        .filter_map(|oauth| oauth.client_ref.as_ref())
+        .map(|client| client.name.as_str());
     let bearer = auth
         .clone()
         .filter_map(|auth| auth.bearer.as_ref())
@@ -106,5 +127,6 @@ pub fn secret_names(spec: &McpServerSpec) -> BTreeSet<&str> {
         .chain(headers)
         .chain(env)
         .map(|reference| reference.name.as_str())
+        .chain(client)
         .collect()
 }

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod image;
+mod oauth;
 mod place;
 mod plan;
 mod reconcile;

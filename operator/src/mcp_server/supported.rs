@@ -15,16 +15,13 @@ pub(crate) fn check(spec: &McpServerSpec, placement: Placement) -> Vec<Problem> 
     let transport = spec.remote.as_ref().map(|remote| remote.transport);
     let unsupported = [
         (
-            "spec.auth.oauth",
-            auth.is_some_and(|auth| auth.oauth.is_some()),
-        ),
-        (
             "spec.auth.tokenExchange",
             auth.is_some_and(|auth| auth.token_exchange.is_some()),
         ),
         (
             "spec.credentialScope",
-            spec.credential_scope == CredentialScope::User,
+            spec.credential_scope == CredentialScope::User
+                && auth.is_none_or(|auth| auth.oauth.is_none()),
         ),
         ("spec.tools.authorize", !spec.tools.authorize.is_empty()),
         (
@@ -55,7 +52,7 @@ pub(crate) fn check(spec: &McpServerSpec, placement: Placement) -> Vec<Problem> 
 
 fn advice(field: &str) -> &'static str {
     match field {
-        "spec.credentialScope" => "User is not supported yet: use Organization",
+        "spec.credentialScope" => "User is supported with auth.oauth only: use Organization",
         "spec.tools.pin" => "Warn and Enforce are not supported yet: use Off",
         "spec.tools.mode" => "Shadow is not supported yet: use Enforce",
         "spec.remote.transport" => "Sse is not supported yet: use StreamableHttp",

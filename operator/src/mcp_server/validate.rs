@@ -6,6 +6,7 @@ use agentapi_crds::{McpServer, McpServerSpec};
 use globset::Glob;
 
 use super::credentials::{self, Destination};
+use super::oauth;
 use super::place::{Refusal, place};
 use super::resilience;
 use super::supported;
@@ -22,6 +23,7 @@ pub fn validate(server: &McpServer, surroundings: &Surroundings<'_>) -> Member<V
     let mut problems = supported::check(spec, surroundings.settings.placement);
     check_prefix(server, surroundings.siblings, &mut problems);
     check_globs(spec, &mut problems);
+    oauth::check(spec, &mut problems);
     let resilience = resilience::check(&spec.resilience, &mut problems);
     let placed = match place(server, surroundings) {
         Ok(placed) => Some(placed),
@@ -38,6 +40,10 @@ pub fn validate(server: &McpServer, surroundings: &Surroundings<'_>) -> Member<V
         Ok(credentials) => credentials,
         Err(problem) => return Member::Withdrawn(problem),
     };
+    let oauth = match oauth::resolve(spec, surroundings) {
+        Ok(oauth) => oauth,
+        Err(problem) => return Member::Withdrawn(problem),
+    };
     let name = name_of(server).to_owned();
     Member::Valid(ValidatedServer {
         uid: server.metadata.uid.clone(),
@@ -45,7 +51,8 @@ pub fn validate(server: &McpServer, surroundings: &Surroundings<'_>) -> Member<V
             name: name.clone(),
             target: placed.target,
             credentials,
-            credential_scope: document::CredentialScope::Organization,
+            credential_scope: spec.credential_scope,
+            oauth,
             tools: document::ToolsConfig {
                 prefix: spec.tools.prefix.clone(),
                 allow: spec.tools.allow.clone(),

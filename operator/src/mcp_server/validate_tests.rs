@@ -1,6 +1,6 @@
-use agentapi_crds::McpServer;
 use agentapi_crds::conditions::reasons;
-use agentapi_crds::tenant_config::{ProcessValue, ServerTarget};
+use agentapi_crds::tenant_config::{CredentialScope, ProcessValue, ServerTarget};
+use agentapi_crds::{McpServer, names};
 
 use super::validate;
 use crate::fixtures::{remote, secret, server, settings, valid};
@@ -212,10 +212,6 @@ fn a_secret_bound_to_hosts_goes_into_no_process() {
 fn fields_that_are_not_supported_yet_are_each_named() {
     let cases = [
         (
-            "spec.auth.oauth",
-            "auth: {oauth: {provider: GitHub, clientRef: {name: app}}}",
-        ),
-        (
             "spec.auth.tokenExchange",
             "auth: {tokenExchange: {tokenEndpoint: 'https://id.example.com/token', clientRef: {name: app}, audience: a}}",
         ),
@@ -240,6 +236,89 @@ fn fields_that_are_not_supported_yet_are_each_named() {
             "for {spec}"
         );
     }
+}
+
+const OAUTH: &str = "remote: {url: 'https://clock.example.com/mcp'}\ncredentialScope: User\n\
+     auth: {oauth: {provider: Oidc, issuer: 'https://id.example.com', clientRef: {name: app}, scopes: [read]}}";
+
+/// A case with the Secret `app`, a client registration.
+fn with_client(keys: &[&str]) -> Case {
+    let app = SecretMetadata {
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        ..secret("app")
+    };
+    Case {
+        secrets: vec![app],
+        ..Case::default()
+    }
+}
+
+#[test]
+fn an_oauth_client_becomes_references_at_a_version() {
+    let accepted = with_client(&["clientId", "clientSecret"]).accept(&server("clock", OAUTH));
+    let oauth = accepted
+        .config
+        .oauth
+        .expect("the settings are in the document");
+    let client = oauth.client.expect("the client is in the document");
+    let secret = client.secret.expect("the client has a secret");
+    let found = (
+        client.id.key.as_str(),
+        secret.key.as_str(),
+        secret.resource_version.as_str(),
+    );
+    assert_eq!(found, ("clientId", "clientSecret", "7"));
+    assert_eq!(accepted.config.credential_scope, CredentialScope::User);
+}
+
+#[test]
+fn a_client_without_a_secret_is_a_public_one() {
+    let accepted = with_client(&["clientId"]).accept(&server("clock", OAUTH));
+    let client = accepted.config.oauth.and_then(|oauth| oauth.client);
+    assert_eq!(client.expect("the client is in the document").secret, None);
+}
+
+#[test]
+fn a_missing_oauth_client_withdraws_the_server() {
+    let message = Case::default().withdrawn(&server("clock", OAUTH));
+    assert!(
+        message.contains("Secret org-acme/app does not exist"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_client_secret_bound_to_hosts_keeps_them_in_the_document() {
+    let mut case = with_client(&["clientId", "clientSecret"]);
+    let annotation = names::ALLOWED_HOSTS_ANNOTATION.to_owned();
+    let hosts = "id.example.com, Token.example.com".to_owned();
+    case.secrets[0].annotations.insert(annotation, hosts);
+    let accepted = case.accept(&server("clock", OAUTH));
+    let client = accepted.config.oauth.and_then(|oauth| oauth.client);
+    let hosts = client.expect("the client is in the document").allowed_hosts;
+    assert_eq!(hosts, ["id.example.com", "token.example.com"]);
+}
+
+#[test]
+fn a_client_secret_bound_to_other_hosts_is_not_sent_to_github() {
+    let mut case = with_client(&["clientId", "clientSecret"]);
+    let annotation = names::ALLOWED_HOSTS_ANNOTATION.to_owned();
+    case.secrets[0]
+        .annotations
+        .insert(annotation, "example.com".to_owned());
+    let github = "remote: {url: 'https://clock.example.com'}\nauth: {oauth: {provider: GitHub, clientRef: {name: app}}}";
+    let message = case.withdrawn(&server("clock", github));
+    assert!(
+        message.contains("may not be sent to github.com"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_registration_is_not_for_whichever_server_the_upstream_names() {
+    let found = "remote: {url: 'https://clock.example.com'}\nauth: {oauth: {provider: Mcp, clientRef: {name: app}}}";
+    let invalid = with_client(&["clientId"]).invalid(&server("clock", found));
+    assert_eq!(invalid, ["spec.auth.oauth.issuer"]);
 }
 
 #[test]

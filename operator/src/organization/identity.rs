@@ -41,6 +41,9 @@ pub(super) fn check_identity(
                 roles: issuer.claims.roles.clone(),
             },
             organization_value: organization_value(organization, issuer).to_owned(),
+            login: issuer.login.as_ref().map(|login| document::LoginConfig {
+                client_id: login.client_id.clone(),
+            }),
         });
     }
     document::IdentityConfig {

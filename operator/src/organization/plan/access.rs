@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use agentapi_crds::organization::{Subject, SubjectKind};
-use agentapi_crds::tenant_config::TenantConfig;
+use agentapi_crds::tenant_config::{ServerConfig, TenantConfig};
 use serde_json::{Value, json};
 
 use crate::object::{Kind, Object};
@@ -81,8 +81,7 @@ fn gateway_secrets(
     let names: BTreeSet<&str> = document
         .into_iter()
         .flat_map(|document| &document.servers)
-        .flat_map(|server| &server.credentials)
-        .map(|credential| credential.secret.name.as_str())
+        .flat_map(secrets_of)
         .collect();
     if names.is_empty() {
         return Vec::new();
@@ -102,6 +101,18 @@ fn gateway_secrets(
         namespaced(organization, Kind::Role, GATEWAY_SECRETS, role),
         namespaced(organization, Kind::RoleBinding, GATEWAY_SECRETS, binding),
     ]
+}
+
+/// Names of the Secrets that the gateway reads for a server.
+fn secrets_of(server: &ServerConfig) -> impl Iterator<Item = &str> {
+    let headers = server.credentials.iter().map(|header| &header.secret);
+    let client = server
+        .oauth
+        .iter()
+        .filter_map(|oauth| oauth.client.as_ref());
+    let client = client.flat_map(|client| [Some(&client.id), client.secret.as_ref()]);
+    let all = headers.chain(client.flatten());
+    all.map(|secret| secret.name.as_str())
 }
 
 fn namespaced(
