@@ -12,6 +12,7 @@
 //! - [`auth`]: bearer → [`auth::Caller`].
 //! - [`limits`]: how often a caller may call.
 //! - [`domain`]: pure rules: MCP messages and federation, prompts, access. Knows no axum, sqlx or redis.
+//! - [`oauth`]: accounts at upstream servers: how they are connected, kept fresh and revoked.
 //! - [`mcp`]: the MCP endpoints, built from `domain` and `upstream`.
 //! - [`user_servers`]: the MCP servers that users have added for themselves.
 //! - [`internal`]: what the operator asks, on the operations port.
@@ -35,6 +36,7 @@ pub mod http;
 pub mod internal;
 pub mod limits;
 pub mod mcp;
+pub mod oauth;
 pub mod rekeying;
 pub mod serve;
 pub mod store;

@@ -1,10 +1,13 @@
 //! One issuer that one organization trusts.
 
+use std::sync::Arc;
+
 use agentapi_crds::tenant_config::IssuerConfig;
 use jsonwebtoken::{Header, Validation};
 use serde_json::Value;
 
 use super::AuthError;
+use super::bearer::unverified_header;
 use super::claims::{self, Claims};
 use super::key_ring::{KeyRing, KeysState};
 use crate::upstream::HttpClient;
@@ -35,6 +38,15 @@ pub(super) struct Identity {
     pub(super) roles: Vec<String>,
     /// `exp`, in seconds since 1970.
     pub(super) expires: u64,
+}
+
+/// Who has logged in with a browser.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user.
+    pub user: Arc<str>,
+    /// Roles, as tokens of the issuer name them.
+    pub roles: Arc<[String]>,
 }
 
 impl Issuer {
@@ -72,6 +84,21 @@ impl Issuer {
 
     /// Verifies a token whose header and claims have chosen this issuer.
     pub(super) async fn verify(&self, token: &str, header: &Header) -> Result<Identity, AuthError> {
+        let claims = self.verified(token, header, &self.config.audiences).await?;
+        Ok(Identity {
+            user: claims::user(&claims, &self.config.claims.user)?,
+            roles: claims::roles(&claims, &self.config.claims.roles)?,
+            expires: claims::expires(&claims),
+        })
+    }
+
+    /// The claims of a token that is the issuer's, in time, and for one of the audiences.
+    async fn verified(
+        &self,
+        token: &str,
+        header: &Header,
+        audiences: &[String],
+    ) -> Result<Claims, AuthError> {
         let verified = self
             .keys
             .with_keys(header.kid.as_deref(), header.alg, |keys| {
@@ -81,14 +108,41 @@ impl Issuer {
                 validation.validate_nbf = true;
                 validation.set_required_spec_claims(&["exp", "iss", "aud"]);
                 validation.set_issuer(&[&self.config.issuer]);
-                validation.set_audience(&self.config.audiences);
+                validation.set_audience(audiences);
                 jsonwebtoken::decode::<Claims>(token, &key.verifier, &validation).map_err(refusal)
             });
-        let claims = verified.await?.claims;
-        Ok(Identity {
-            user: claims::user(&claims, &self.config.claims.user)?,
-            roles: claims::roles(&claims, &self.config.claims.roles)?,
-            expires: claims::expires(&claims),
+        Ok(verified.await?.claims)
+    }
+
+    /// Who an ID token of a login says has logged in (OpenID Connect Core 1.0, section 3.1.3.7).
+    ///
+    /// # Errors
+    /// See [`AuthError`].
+    pub(crate) async fn verify_login(
+        &self,
+        token: &str,
+        client_id: &str,
+        nonce: &str,
+    ) -> Result<Login, AuthError> {
+        let header = unverified_header(token)?;
+        let audience = [client_id.to_owned()];
+        let claims = self.verified(token, &header, &audience).await?;
+        let says = |claim: &str, expected: &str| {
+            claims.get(claim).and_then(Value::as_str) == Some(expected)
+        };
+        if !says("nonce", nonce) {
+            return Err(AuthError::Claims("the login is another one's"));
+        }
+        if claims.contains_key("azp") && !says("azp", client_id) {
+            return Err(AuthError::Untrusted);
+        }
+        let organization = claims::at(&claims, &self.config.claims.organization);
+        if organization.and_then(Value::as_str) != Some(&self.config.organization_value) {
+            return Err(AuthError::Untrusted);
+        }
+        Ok(Login {
+            user: claims::user(&claims, &self.config.claims.user)?.into(),
+            roles: claims::roles(&claims, &self.config.claims.roles)?.into(),
         })
     }
 

@@ -27,6 +27,6 @@ pub use bearer::bearer;
 pub use caller::Caller;
 pub use development::DevelopmentIssuer;
 pub use error::AuthError;
-pub use issuer::Issuer;
+pub use issuer::{Issuer, Login};
 pub use key_ring::{KeysError, KeysState};
 pub use service_accounts::{ServiceAccount, ServiceAccounts};

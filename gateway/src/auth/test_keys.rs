@@ -148,6 +148,7 @@ pub(super) fn tenant(organization: &str, keys: IssuerKeys, suspended: bool) -> T
         prompts: Prompts::default(),
         servers: BTreeMap::new(),
         event_sinks: vec![],
+        http,
     }
 }
 

@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::DropGuard;
 
 use super::*;
+use crate::store::TenantId;
 use crate::tenants::test_config;
 use crate::upstream::test_server::{TestServer, json};
 use crate::upstream::{
-    BridgeSigner, Call, Dialer, Environment, Resolve, SESSION_ID, Server, bridge_audience,
-    test_bridge_signer,
+    BridgeSigner, Call, Dialer, Environment, Principal, Resolve, SESSION_ID, Server,
+    bridge_audience, test_bridge_signer,
 };
 
 /// Answers every request with how many came before it in this child, and what the
@@ -231,6 +232,7 @@ fn in_cluster(port: u16, bridge: bool, bridges: Option<Arc<BridgeSigner>>) -> Ar
         dialer: Dialer::with_resolver(loopback, Arc::new(Here)),
         egress: Arc::new([]),
         secrets: Arc::new(test_config::NoSecrets),
+        tokens: Arc::new(crate::upstream::NoTokens),
         processes: false,
         bridges,
         metrics: crate::telemetry::Metrics::new(),
@@ -245,7 +247,12 @@ async fn refusal(server: &Arc<Server>) -> &'static str {
         id: "1".into(),
         progress_token: None,
     };
-    server.connect(call).await.expect_err("no revision").code()
+    let principal = Arc::new(Principal {
+        tenant: TenantId(uuid::Uuid::nil()),
+        user: None,
+    });
+    let refused = server.connect(&principal, call).await;
+    refused.expect_err("no revision").code()
 }
 
 #[tokio::test]

@@ -60,11 +60,17 @@ pub enum Right {
     DeadLettersRead,
     /// Have such events sent again, or discard them.
     DeadLettersManage,
+    /// See, make and end one's own connections with upstream servers.
+    ConnectionsManage,
+    /// Make and end the organization's own connections with upstream servers.
+    ConnectionsAdminister,
+    /// End everything of a user.
+    UsersOffboard,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::SessionsInspect,
@@ -78,6 +84,9 @@ impl Right {
         Self::AuditErase,
         Self::DeadLettersRead,
         Self::DeadLettersManage,
+        Self::ConnectionsManage,
+        Self::ConnectionsAdminister,
+        Self::UsersOffboard,
     ];
 
     /// Its name, which is also the name of an API key's scope.
@@ -96,6 +105,9 @@ impl Right {
             Self::AuditErase => "audit:erase",
             Self::DeadLettersRead => "dead-letters:read",
             Self::DeadLettersManage => "dead-letters:manage",
+            Self::ConnectionsManage => "connections:manage",
+            Self::ConnectionsAdminister => "connections:administer",
+            Self::UsersOffboard => "users:offboard",
         }
     }
 
@@ -108,8 +120,12 @@ impl Right {
             | Self::McpServersRead
             | Self::McpServersManage
             | Self::PromptsPreview
+            | Self::ConnectionsManage
             | Self::ApiKeysManage => &[Role::User],
-            Self::AuditErase | Self::DeadLettersManage => &[Role::Admin],
+            Self::AuditErase
+            | Self::DeadLettersManage
+            | Self::ConnectionsAdminister
+            | Self::UsersOffboard => &[Role::Admin],
             Self::AuditRead | Self::DeadLettersRead => &[Role::Admin, Role::Auditor],
             Self::SessionsInspect | Self::ApiKeysAdminister => &[Role::Admin],
         }

@@ -6,16 +6,19 @@
 pub enum SealedColumn {
     /// What authenticates the gateway to a user's own MCP server.
     McpCredentials,
+    /// Tokens for an upstream server.
+    OAuthTokens,
 }
 
 impl SealedColumn {
     /// Every column. The start-up check and `agentapi keys rewrap` walk all of them.
-    pub const ALL: [Self; 1] = [Self::McpCredentials];
+    pub const ALL: [Self; 2] = [Self::McpCredentials, Self::OAuthTokens];
 
     /// Name of the table.
     pub const fn table(self) -> &'static str {
         match self {
             Self::McpCredentials => "mcp_configs",
+            Self::OAuthTokens => "oauth_tokens",
         }
     }
 
@@ -24,6 +27,7 @@ impl SealedColumn {
     pub const fn column(self) -> &'static str {
         match self {
             Self::McpCredentials => "credentials",
+            Self::OAuthTokens => "tokens",
         }
     }
 }

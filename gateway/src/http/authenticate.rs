@@ -1,5 +1,6 @@
 //! From a request to a caller that may go on: authenticated, and within its limits.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{Extensions, HeaderMap, HeaderName};
 
 use super::denied::{denied, require};
 use super::{AppState, ErrorCode, Problem, address, request_id};
@@ -18,6 +19,7 @@ use crate::auth::{AuthError, Caller, bearer};
 use crate::domain::access::Right;
 use crate::domain::audit::Context;
 use crate::limits::Decision;
+use crate::tenants::Tenant;
 
 /// Longest `User-Agent` that is recorded.
 const MAX_USER_AGENT: usize = 256;
@@ -72,7 +74,7 @@ async fn pass(
         Err(error) => return Err(refused(state, *class, &origin, error, organization).await),
     };
     let decision = within_rate(state, &caller, *class).await?;
-    let context = origin.context(&caller);
+    let context = origin.context(&caller.tenant, &caller.user);
     require(state, &caller, &context, *right, origin.resource()).await?;
     request.extensions_mut().insert(context);
     request.extensions_mut().insert(caller);
@@ -136,7 +138,7 @@ async fn refused(
     denied(
         state,
         &caller,
-        &origin.context(&caller),
+        &origin.context(&caller.tenant, &caller.user),
         &origin.path,
         problem,
     )
@@ -224,7 +226,7 @@ fn too_slow(limit: Duration) -> Problem {
 }
 
 /// What a request says of itself before anything is known of its caller.
-struct Origin {
+pub(super) struct Origin {
     path: String,
     address: String,
     user_agent: String,
@@ -232,15 +234,24 @@ struct Origin {
 
 impl Origin {
     fn of(state: &AppState, request: &Request) -> Self {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let address = peer
-            .map(|peer| address::client(peer.0.ip(), request.headers(), &state.trusted_proxies));
-        let agent = request.headers().get(USER_AGENT);
+        Self::read(
+            state,
+            request.extensions(),
+            request.headers(),
+            request.uri().path(),
+        )
+    }
+
+    fn read(state: &AppState, extensions: &Extensions, headers: &HeaderMap, path: &str) -> Self {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        let address =
+            peer.map(|peer| address::client(peer.0.ip(), headers, &state.trusted_proxies));
+        let agent = headers.get(USER_AGENT);
         let agent = agent
             .and_then(|agent| agent.to_str().ok())
             .unwrap_or_default();
         Self {
-            path: request.uri().path().to_owned(),
+            path: path.to_owned(),
             address: address
                 .map(|address| address.to_string())
                 .unwrap_or_default(),
@@ -253,14 +264,29 @@ impl Origin {
         self.path.strip_prefix("/v1/").unwrap_or(&self.path)
     }
 
-    fn context(&self, caller: &Caller) -> RequestContext {
+    /// Where somebody asks from of whom nothing else is known, as a name to count requests by.
+    pub(super) fn stranger(&self) -> String {
+        format!("from/{}", self.address)
+    }
+
+    /// What records of a user's acts are made with.
+    pub(super) fn context(&self, tenant: &Tenant, user: &str) -> RequestContext {
         RequestContext(Arc::new(Context {
-            organization: caller.tenant.config.organization.clone(),
-            actor: caller.user.to_string(),
+            organization: tenant.config.organization.clone(),
+            actor: user.to_owned(),
             request_id: request_id::current(),
             address: self.address.clone(),
             user_agent: self.user_agent.clone(),
         }))
+    }
+}
+
+impl FromRequestParts<AppState> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let path = parts.uri.path();
+        Ok(Self::read(state, &parts.extensions, &parts.headers, path))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{AppState, ErrorCode, Problem, RequestContext};
 use crate::auth::Caller;
 use crate::domain::audit::{Action, Outcome};
 use crate::telemetry::chain;
-use crate::upstream::{Operation, Server, UpstreamError, inspect};
+use crate::upstream::{Operation, Principal, Server, UpstreamError, inspect};
 
 /// How long asking one server may take in all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,8 +45,12 @@ pub(super) async fn test_server(
         .recorder
         .intent(tenant, &context, Action::McpServerTest, resource)
         .await?;
+    let principal = Arc::new(Principal {
+        tenant,
+        user: Some(caller.user.clone()),
+    });
     let started = Instant::now();
-    let found = timeout(PATIENCE, inspect(&server)).await;
+    let found = timeout(PATIENCE, inspect(&server, &principal)).await;
     let found = found.unwrap_or(Err(UpstreamError::Timeout(PATIENCE)));
     let took = started.elapsed();
     let failure = found.as_ref().err().map(UpstreamError::code);

@@ -11,6 +11,8 @@ mod audit_erasure;
 mod audit_export;
 mod authenticate;
 pub(crate) mod body;
+mod browser;
+mod connections;
 mod dead_letters;
 mod denied;
 mod idempotency;
@@ -19,6 +21,7 @@ mod mcp_server_rules;
 mod mcp_server_test;
 mod mcp_servers;
 mod observe;
+mod offboarding;
 mod openapi;
 mod page;
 mod problem;
@@ -92,8 +95,10 @@ fn guarded(
     state: &AppState,
 ) -> Result<MethodRouter<AppState>, MisdescribedRoute> {
     let handler = endpoint.handler()?;
-    let Access::Needs(right, class) = endpoint.access else {
-        return Ok(handler);
+    let (right, class) = match endpoint.access {
+        Access::Public => return Ok(handler),
+        Access::Browser => return Ok(handler.route_layer(from_fn(browser::as_page))),
+        Access::Needs(right, class) => (right, class),
     };
     let gate = Gate {
         state: state.clone(),
@@ -101,6 +106,11 @@ fn guarded(
         class,
     };
     let guarded = handler.route_layer(from_fn_with_state(gate, authenticate::admit));
+    if endpoint.has_page {
+        return Ok(guarded
+            .route_layer(from_fn_with_state(state.clone(), browser::or_page))
+            .route_layer(from_fn(browser::as_page)));
+    }
     Ok(match class {
         RequestClass::Mcp => of_allowed_pages(guarded, state),
         RequestClass::Api | RequestClass::Models => guarded,

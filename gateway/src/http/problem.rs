@@ -47,6 +47,12 @@ pub enum ErrorCode {
     MemberLimit,
     /// It was changed meanwhile: `If-Match` names another version.
     PreconditionFailed,
+    /// No account is connected at the upstream server.
+    NotConnected,
+    /// The account at the upstream server must be connected again.
+    ReconnectRequired,
+    /// What an authorization server or a browser brought back is refused.
+    AuthorizationRefused,
     /// The idempotency key was used with another body.
     IdempotencyKeyReused,
     /// The body is larger than what is accepted.
@@ -67,13 +73,15 @@ pub enum ErrorCode {
     Unavailable,
     /// The platform has no keys to encrypt credentials with.
     EncryptionNotConfigured,
+    /// An authorization server did not do its part.
+    AuthorizationServerFailed,
     /// The request took longer than the gateway waits.
     Timeout,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -90,6 +98,9 @@ impl ErrorCode {
         Self::UserServersDisabled,
         Self::MemberLimit,
         Self::PreconditionFailed,
+        Self::NotConnected,
+        Self::ReconnectRequired,
+        Self::AuthorizationRefused,
         Self::IdempotencyKeyReused,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
@@ -100,6 +111,7 @@ impl ErrorCode {
         Self::Internal,
         Self::Unavailable,
         Self::EncryptionNotConfigured,
+        Self::AuthorizationServerFailed,
         Self::Timeout,
     ];
 
@@ -202,6 +214,24 @@ impl ErrorCode {
                 "It was changed meanwhile",
                 false,
             ),
+            Self::NotConnected => (
+                StatusCode::CONFLICT,
+                "not_connected",
+                "No account is connected",
+                false,
+            ),
+            Self::ReconnectRequired => (
+                StatusCode::CONFLICT,
+                "reconnect_required",
+                "The account must be connected again",
+                false,
+            ),
+            Self::AuthorizationRefused => (
+                StatusCode::BAD_REQUEST,
+                "authorization_refused",
+                "The account is not connected",
+                false,
+            ),
             Self::IdempotencyKeyReused => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -261,6 +291,12 @@ impl ErrorCode {
                 "encryption_not_configured",
                 "Credentials cannot be stored",
                 false,
+            ),
+            Self::AuthorizationServerFailed => (
+                StatusCode::BAD_GATEWAY,
+                "authorization_server_failed",
+                "The authorization server did not do its part",
+                true,
             ),
             Self::Timeout => (
                 StatusCode::GATEWAY_TIMEOUT,
@@ -369,8 +405,19 @@ impl Problem {
     }
 }
 
+/// What an answer that is a problem says, for pages.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let told = Told {
+            title: self.code.title(),
+            detail: self.detail.clone(),
+        };
         let document = ProblemDocument {
             r#type: format!("https://agentapi.dev/problems/{}", self.code.name()),
             title: self.code.title(),
@@ -386,6 +433,7 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         response.headers_mut().extend(self.headers);
+        response.extensions_mut().insert(told);
         response
     }
 }

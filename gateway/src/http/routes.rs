@@ -8,8 +8,9 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use super::{
-    AppState, api_keys, audit, audit_erasure, audit_export, dead_letters, mcp_server_test,
-    mcp_servers, openapi, prompts, session_events, session_members, sessions, well_known,
+    AppState, api_keys, audit, audit_erasure, audit_export, browser, connections, dead_letters,
+    mcp_server_test, mcp_servers, offboarding, openapi, prompts, session_events, session_members,
+    sessions, well_known,
 };
 use crate::domain::access::Right;
 use crate::mcp::handlers as mcp;
@@ -20,6 +21,8 @@ pub(super) struct Endpoint {
     /// In axum's form: `{name}` is a parameter.
     pub(super) path: &'static str,
     pub(super) access: Access,
+    /// Whether a browser without a token is shown a page instead.
+    pub(super) has_page: bool,
     /// What answers, with its operation in the OpenAPI document.
     pub(super) described: Described,
 }
@@ -31,6 +34,8 @@ type Described = fn() -> UtoipaMethodRouter<AppState>;
 pub(super) enum Access {
     /// Everybody, without a token.
     Public,
+    /// Everybody, without a token: who it is, the browser's own login says.
+    Browser,
     /// Callers who hold the right; their requests count in the class.
     Needs(Right, RequestClass),
 }
@@ -71,6 +76,7 @@ impl Endpoint {
             method,
             path,
             access: Access::Needs(right, RequestClass::Api),
+            has_page: false,
             described,
         }
     }
@@ -80,6 +86,7 @@ impl Endpoint {
             method,
             path,
             access: Access::Needs(Right::Mcp, RequestClass::Mcp),
+            has_page: false,
             described,
         }
     }
@@ -89,7 +96,25 @@ impl Endpoint {
             method: HttpMethod::Get,
             path,
             access: Access::Public,
+            has_page: false,
             described,
+        }
+    }
+
+    const fn browser(method: HttpMethod, path: &'static str, described: Described) -> Self {
+        Self {
+            method,
+            path,
+            access: Access::Browser,
+            has_page: false,
+            described,
+        }
+    }
+
+    const fn or_page(self) -> Self {
+        Self {
+            has_page: true,
+            ..self
         }
     }
 }
@@ -109,7 +134,7 @@ pub(super) const fn method_name(method: &HttpMethod) -> &'static str {
 }
 
 #[rustfmt::skip]
-pub(super) static TABLE: [Endpoint; 46] = [
+pub(super) static TABLE: [Endpoint; 58] = [
     Endpoint::api(HttpMethod::Post,   "/v1/sessions",        Right::SessionsWrite,  || routes!(sessions::create)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions",        Right::SessionsRead,   || routes!(sessions::list)),
     Endpoint::api(HttpMethod::Get,    "/v1/sessions/{id}",   Right::SessionsRead,   || routes!(sessions::read)),
@@ -138,6 +163,19 @@ pub(super) static TABLE: [Endpoint; 46] = [
     Endpoint::api(HttpMethod::Get,    "/v1/dead-letters/{id}",        Right::DeadLettersRead,   || routes!(dead_letters::read_dead_letter)),
     Endpoint::api(HttpMethod::Delete, "/v1/dead-letters/{id}",        Right::DeadLettersManage, || routes!(dead_letters::discard_dead_letter)),
     Endpoint::api(HttpMethod::Post,   "/v1/dead-letters/{id}/replay", Right::DeadLettersManage, || routes!(dead_letters::replay_dead_letter)),
+    Endpoint::api(HttpMethod::Post,   "/v1/oauth/{server}/authorize", Right::ConnectionsManage, || routes!(connections::authorize)),
+    Endpoint::api(HttpMethod::Post,   "/v1/oauth/{server}/refresh",   Right::ConnectionsManage, || routes!(connections::refresh)),
+    Endpoint::api(HttpMethod::Delete, "/v1/oauth/{server}",           Right::ConnectionsManage, || routes!(connections::disconnect)),
+    Endpoint::api(HttpMethod::Get,    "/v1/oauth/connections",        Right::ConnectionsManage, || routes!(connections::list)).or_page(),
+    Endpoint::api(HttpMethod::Post,   "/v1/users/{user}/offboard",    Right::UsersOffboard,     || routes!(offboarding::offboard)),
+
+    Endpoint::browser(HttpMethod::Post, "/v1/oauth/connections", || routes!(browser::connections::end)),
+    Endpoint::browser(HttpMethod::Get,  "/v1/oauth/connect",     || routes!(browser::connect::ask)),
+    Endpoint::browser(HttpMethod::Post, "/v1/oauth/connect",     || routes!(browser::connect::go)),
+    Endpoint::browser(HttpMethod::Get,  "/v1/oauth/login",       || routes!(browser::login::finish)),
+    Endpoint::browser(HttpMethod::Post, "/v1/oauth/login",       || routes!(browser::login::with_token)),
+    Endpoint::browser(HttpMethod::Get,  "/v1/oauth/callback",    || routes!(browser::callback::complete)),
+    Endpoint::public("/v1/oauth/client.json",                    || routes!(browser::client::document)),
 
     Endpoint::mcp(HttpMethod::Post,   "/mcp",                             || mcp::receive("/mcp")),
     Endpoint::mcp(HttpMethod::Delete, "/mcp",                             || mcp::disconnect("/mcp")),

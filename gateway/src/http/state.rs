@@ -12,6 +12,7 @@ use crate::auth::Authenticator;
 use crate::domain::audit::Signer;
 use crate::limits::Limiter;
 use crate::mcp::{Mcp, Origins};
+use crate::oauth::OAuth;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::Tenants;
@@ -35,6 +36,8 @@ pub struct Services {
     pub anchors: Arc<dyn Anchors>,
     /// Users' own MCP servers.
     pub user_servers: UserServers,
+    /// Connections with upstream servers.
+    pub oauth: OAuth,
     /// Sessions of MCP clients.
     pub mcp: Mcp,
     /// Event streams that are open.

@@ -1,6 +1,7 @@
 //! `GET /internal/v1/organizations/{organization}/servers/{server}/tools`: what a server offers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agentapi_crds::internal_api::{DiscoveredTools, LONGEST_TOOL_NAME, MOST_DIGESTS};
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 use super::Internal;
 use super::refusal::Refusal;
 use crate::domain::mcp::tool_digest;
-use crate::upstream::{Inspection, Operation, UpstreamError, inspect};
+use crate::upstream::{Inspection, Operation, Principal, UpstreamError, inspect};
 
 /// How long asking one server may take in all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,15 +23,20 @@ pub(super) async fn discover(
     Path((organization, server)): Path<(String, String)>,
 ) -> Result<Json<DiscoveredTools>, Refusal> {
     let tenant = internal.tenants.get(&organization);
-    let server = tenant.and_then(|tenant| tenant.servers.get(&server).cloned());
+    let tenant = tenant.ok_or(Refusal::NotServed)?;
+    let server = tenant.servers.get(&server).cloned();
     let server = server.ok_or(Refusal::NotServed)?;
+    let principal = Arc::new(Principal {
+        tenant: tenant.id,
+        user: None,
+    });
     let _permit = internal
         .discoveries
         .acquire()
         .await
         .map_err(|_| Refusal::Stopping)?;
     let started = Instant::now();
-    let found = timeout(PATIENCE, inspect(&server)).await;
+    let found = timeout(PATIENCE, inspect(&server, &principal)).await;
     let found = found.unwrap_or(Err(UpstreamError::Timeout(PATIENCE)));
     let outcome = found.as_ref().err().map_or("success", UpstreamError::code);
     internal

@@ -66,12 +66,12 @@ async fn through(
         id: id.get().to_owned(),
         progress_token: None,
     };
-    let connected = server.connect(call).await;
+    let connected = server.connect(&exchange.principal(), call).await;
     let (connection, answer) = match connected {
         Ok(connected) => connected,
         Err(error) => {
             act.finish(Outcome::Failure, Some(error.code())).await?;
-            let error = errors::upstream(&error, server, &exchange.context.request_id);
+            let error = errors::upstream(&error, server, exchange);
             return Ok(respond::error(id, &error));
         }
     };

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::handlers::Exchange;
 use crate::domain::mcp::{RpcError, code};
 use crate::upstream::{Server, UpstreamError};
 
 /// An upstream's failure. The caller learns which server and what kind, not its addresses.
-pub(super) fn upstream(error: &UpstreamError, server: &Server, request_id: &str) -> RpcError {
+pub(super) fn upstream(error: &UpstreamError, server: &Server, exchange: &Exchange) -> RpcError {
     let name = server.name();
     tracing::warn!(
         server = name,
@@ -18,12 +19,16 @@ pub(super) fn upstream(error: &UpstreamError, server: &Server, request_id: &str)
         UpstreamError::IdInUse => code::INVALID_REQUEST,
         _ => code::UPSTREAM,
     };
-    RpcError::new(number, format!("{name}: {error}")).with_data(json!({
+    let mut data = json!({
         "code": error.code(),
         "retryable": error.retryable(),
-        "requestId": request_id,
+        "requestId": exchange.context.request_id,
         "server": name,
-    }))
+    });
+    if let Some(connect) = error.connect() {
+        data["connectUrl"] = format!("{}{connect}", exchange.state.public_url).into();
+    }
+    RpcError::new(number, format!("{name}: {error}")).with_data(data)
 }
 
 /// A tool, prompt or resource that does not exist for the caller, whether it does for others or not.

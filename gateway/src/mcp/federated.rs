@@ -80,7 +80,7 @@ async fn request(
     let connection = match session.upstreams.with(&server).await {
         Ok(connection) => connection,
         Err(error) => {
-            let error = errors::upstream(&error, &server, request_id);
+            let error = errors::upstream(&error, &server, exchange);
             return Ok(respond::error(id, &error));
         }
     };
@@ -294,6 +294,6 @@ async fn to_its_server(
     match sent.await {
         Ok(()) => Ok(respond::accepted()),
         Err(UpstreamError::SessionLost) => Err(unknown()),
-        Err(error) => Err(undelivered(&error, server, &exchange.context.request_id)),
+        Err(error) => Err(undelivered(&error, server, exchange)),
     }
 }

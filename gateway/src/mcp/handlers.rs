@@ -22,6 +22,7 @@ use crate::auth::Caller;
 use crate::domain::audit::{Action, Context, Outcome};
 use crate::domain::mcp::{Envelope, Kind};
 use crate::http::{AppState, ErrorCode, Problem, RequestContext};
+use crate::upstream::Principal;
 use crate::user_servers::Reachable;
 
 /// `POST` to an endpoint: one message.
@@ -78,6 +79,14 @@ impl Exchange {
             context,
             servers,
             scope,
+        })
+    }
+
+    /// For whom servers are spoken to.
+    pub(super) fn principal(&self) -> Arc<Principal> {
+        Arc::new(Principal {
+            tenant: self.caller.tenant_id(),
+            user: Some(self.caller.user.clone()),
         })
     }
 }

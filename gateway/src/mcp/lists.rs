@@ -35,6 +35,8 @@ struct Key {
     client: u64,
     /// Whose servers are in it besides the organization's, and which.
     own: Option<(Arc<str>, u64)>,
+    /// Whose list it is, where a server shows each user their own account.
+    user: Option<Arc<str>>,
 }
 
 /// Cached lists. What a session's own state may show (resources) is never shared.
@@ -84,6 +86,7 @@ impl Lists {
         session: &Arc<Live>,
         kind: ListKind,
     ) -> Arc<str> {
+        let is_personal = exchange.servers.iter().any(|server| server.is_personal());
         let key = Key {
             tenant: exchange.caller.tenant_id(),
             revision: exchange.caller.tenant.config.revision.clone(),
@@ -93,6 +96,7 @@ impl Lists {
                 .servers
                 .own_digest()
                 .map(|digest| (exchange.caller.user.clone(), digest)),
+            user: is_personal.then(|| exchange.caller.user.clone()),
         };
         let shared = kind != ListKind::Resources;
         if shared && let Some(list) = self.cache.get(&key).await {
@@ -125,7 +129,7 @@ async fn ask_all(
         let label = found.as_ref().err().map_or("success", Missing::code);
         let metrics = &exchange.state.metrics;
         metrics.upstream(Operation::List.name(), label, started.elapsed());
-        found.map_err(|missing| missing.failure(server))
+        found.map_err(|missing| missing.failure(server, &exchange.state.public_url))
     });
     let mut items = Vec::new();
     let mut failures = Vec::new();
@@ -236,10 +240,10 @@ impl Missing {
         }
     }
 
-    fn failure(self, server: &Server) -> Failure {
-        let (message, retryable) = match &self {
-            Self::Upstream(error) => (error.to_string(), error.retryable()),
-            Self::Refused(message) => (message.clone(), false),
+    fn failure(self, server: &Server, public_url: &str) -> Failure {
+        let (message, retryable, connect) = match &self {
+            Self::Upstream(error) => (error.to_string(), error.retryable(), error.connect()),
+            Self::Refused(message) => (message.clone(), false, None),
         };
         tracing::warn!(
             server = server.name(),
@@ -252,6 +256,7 @@ impl Missing {
             code: self.code(),
             message,
             retryable,
+            connect_url: connect.map(|path| format!("{public_url}{path}")),
         }
     }
 }
@@ -262,6 +267,7 @@ fn ambiguous(server: &Server) -> Failure {
         code: "prefix_in_use",
         message: format!("another server uses the prefix {:?} too", server.prefix()),
         retryable: false,
+        connect_url: None,
     }
 }
 

@@ -193,9 +193,8 @@ impl Relay {
         if matches!(error, UpstreamError::SessionLost | UpstreamError::Exited) {
             self.session.upstreams.lost(&self.connection);
         }
-        let request_id = &self.exchange.context.request_id;
         with_id(
-            &errors::upstream(error, self.connection.server(), request_id),
+            &errors::upstream(error, self.connection.server(), &self.exchange),
             id,
         )
     }

@@ -51,7 +51,7 @@ pub(super) async fn serve(
         Ok(connection) => connection,
         Err(UpstreamError::SessionLost) => return lost(exchange, session).await,
         Err(error) => {
-            let error = errors::upstream(&error, server, request_id);
+            let error = errors::upstream(&error, server, exchange);
             return Ok(respond::error(id, &error));
         }
     };
@@ -128,13 +128,13 @@ async fn forward(
     match sent.await {
         Ok(()) => Ok(respond::accepted()),
         Err(UpstreamError::SessionLost) => lost(exchange, session).await,
-        Err(error) => Err(undelivered(&error, server, &exchange.context.request_id)),
+        Err(error) => Err(undelivered(&error, server, exchange)),
     }
 }
 
 /// There is no JSON-RPC answer to say it with.
-pub(super) fn undelivered(error: &UpstreamError, server: &Server, request_id: &str) -> Problem {
-    let error = errors::upstream(error, server, request_id);
+pub(super) fn undelivered(error: &UpstreamError, server: &Server, exchange: &Exchange) -> Problem {
+    let error = errors::upstream(error, server, exchange);
     Problem::new(ErrorCode::Unavailable, error.message)
 }
 

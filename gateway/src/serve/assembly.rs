@@ -24,6 +24,7 @@ use crate::http::{AppState, Services, Streams, router};
 use crate::internal::{self, Internal, OperatorAccess};
 use crate::limits::Limiter;
 use crate::mcp::{Mcp, Origins};
+use crate::oauth::{self, OAuth};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenants::{Environment, Installer, Removals, Tenant, Tenants};
@@ -54,6 +55,7 @@ pub struct Gateway {
     keeper: Keeper,
     signer: Option<Arc<Signer>>,
     anchors: Arc<dyn Anchors>,
+    oauth: OAuth,
     tenants: Tenants,
     installer: Installer,
     removals: Removals,
@@ -95,9 +97,19 @@ impl Gateway {
         let recorder = Recorder::with_policies(store.clone(), policies, metrics.clone()).await?;
         let keeping = record::keeping(signer.clone(), anchors.clone(), metrics.clone());
         let keeper = Keeper::start(store.clone(), recorder.ledger(), keeping);
+        let dialer = dialer(&config);
+        let oauth = OAuth::new(oauth::Parts {
+            tenants: tenants.clone(),
+            store: store.clone(),
+            secrets: embedding.secrets.clone(),
+            dialer: dialer.clone(),
+            keys: config.encryption_keys.clone(),
+            metrics: metrics.clone(),
+        });
         let environment = Environment {
-            dialer: dialer(&config),
+            dialer,
             secrets: embedding.secrets,
+            tokens: Arc::new(oauth.clone()),
             development: embedding.development,
             processes: embedding.processes,
             bridges: bridges(&config)?,
@@ -120,6 +132,7 @@ impl Gateway {
             keeper,
             signer,
             anchors,
+            oauth,
             tenants,
             installer,
             removals,
@@ -163,6 +176,7 @@ impl Gateway {
         let watching = tokio::spawn(health.clone().watch(shutdown.clone()));
         let sweeping = tokio::spawn(sweeper::run(self.store.clone(), shutdown.clone()));
         let delivering = tokio::spawn(self.dispatcher().run(shutdown.clone()));
+        let revoking = tokio::spawn(self.oauth.clone().revoke_all(shutdown.clone()));
         let internal = self.internal(shutdown.clone());
         let removals = self.removals.clone();
         let removed = self.removed.take();
@@ -196,6 +210,7 @@ impl Gateway {
             tracing::error!(%error, "the delivery of events failed");
         }
         sweeping.abort();
+        revoking.abort();
         watching.abort();
         drop(stop_admin);
         let operated = operations.await.unwrap_or(Ok(()));
@@ -269,6 +284,7 @@ impl Gateway {
             streams: Streams::default(),
             signer: self.signer,
             anchors: self.anchors,
+            oauth: self.oauth,
             metrics: self.metrics,
             origins: Origins::new(&public_url, self.config.allowed_origins),
             public_url,

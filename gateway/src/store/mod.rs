@@ -1,10 +1,10 @@
-//! What outlives a process: sessions, MCP client sessions, API keys, the audit record and the
-//! events made from it.
+//! What outlives a process: sessions, MCP client sessions, API keys, connections with
+//! upstream servers, the audit record and the events made from it.
 //!
 //! Every function takes the tenant. A row of another tenant, or of another user
 //! where the function takes one, is reported exactly like a row that does not exist.
 //!
-//! - [`SessionStore`], [`McpSessionStore`], [`McpConfigStore`], [`ApiKeyStore`], [`SealedStore`], [`AuditStore`], [`AuditKeepingStore`], [`EventStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
+//! - [`SessionStore`], [`McpSessionStore`], [`McpConfigStore`], [`ApiKeyStore`], [`SealedStore`], [`BrowserStore`], [`ConnectionStore`], [`RevocationStore`], [`AuditStore`], [`AuditKeepingStore`], [`EventStore`], [`RetirementStore`], [`Sweeper`], [`Health`]: one trait for each subject; [`Store`] is all of them.
 //! - [`open`] gives the store of a URL, [`migrate`] brings a schema up to date.
 //! - `sql` holds the statements, which are the same for both databases;
 //!   `postgres` and `sqlite` hold what differs: connections, transactions, locks, batches.
@@ -12,6 +12,8 @@
 mod api_keys;
 mod audit;
 mod audit_keeping;
+mod browsers;
+mod connections;
 mod error;
 mod events;
 mod idempotency;
@@ -33,6 +35,11 @@ use uuid::Uuid;
 pub use api_keys::{ApiKey, ApiKeyStore, HashedApiKey};
 pub use audit::{AuditBatch, AuditFilter, AuditRow, AuditStore, WriterId};
 pub use audit_keeping::{AuditKeepingStore, Basis, DeadWriter};
+pub use browsers::{BrowserSession, BrowserStore, PendingAuthorization};
+pub use connections::{
+    Connection, ConnectionState, ConnectionStore, NewConnection, Offboarded, RefreshLease,
+    RevocationStore, SealedTokens,
+};
 pub use error::StoreError;
 pub use events::{DeadLetter, Delivery, EventStore, NewDelivery, Settlement};
 pub use idempotency::{Created, IdempotencyKey};
@@ -62,6 +69,9 @@ pub trait Store:
     + AuditKeepingStore
     + EventStore
     + RetirementStore
+    + BrowserStore
+    + ConnectionStore
+    + RevocationStore
     + Sweeper
     + Health
 {
@@ -77,6 +87,9 @@ impl<T> Store for T where
         + AuditKeepingStore
         + EventStore
         + RetirementStore
+        + BrowserStore
+        + ConnectionStore
+        + RevocationStore
         + Sweeper
         + Health
 {

@@ -43,12 +43,15 @@ const ERASE: &str = "SELECT audit_erase($1)";
 /// wait for each other, nothing worse.
 const LOCK_USER: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
+/// When the transaction began.
+const CLOCK: &str = "SELECT now_in_microseconds()";
+
 /// One replica sweeps at a time; the others need not wait.
 const TAKE_THE_BROOM: &str =
     "SELECT pg_try_advisory_xact_lock(hashtextextended('agentapi.sweep', 0))";
 
 /// Rows that have ended, as the worker, who sees no others.
-const SWEEP: [&str; 5] = [
+const SWEEP: [&str; 7] = [
     "DELETE FROM sessions WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM sessions \
      WHERE least(expires_at, last_used_at + idle_timeout) <= $1 LIMIT 500)",
     "DELETE FROM mcp_sessions WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM mcp_sessions \
@@ -59,6 +62,10 @@ const SWEEP: [&str; 5] = [
      (SELECT tenant_id, user_id, operation, key FROM idempotency_keys WHERE expires_at <= $1 LIMIT 500)",
     "DELETE FROM event_deliveries WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM event_deliveries \
      WHERE dead_at <= $1 - 30 * 86400000000 LIMIT 500)",
+    "DELETE FROM oauth_authorizations WHERE (tenant_id, id) IN \
+     (SELECT tenant_id, id FROM oauth_authorizations WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM browser_sessions WHERE (tenant_id, id) IN \
+     (SELECT tenant_id, id FROM browser_sessions WHERE expires_at <= $1 LIMIT 500)",
 ];
 
 /// The roles that this connection is or may become again by `RESET ROLE`.
@@ -173,6 +180,10 @@ impl Engine for Postgres {
         let key = format!("{}/{user}", tenant.0);
         Transaction::execute(transaction, LOCK_USER, &[(&key).into()]).await?;
         Ok(())
+    }
+
+    async fn clock(&self, transaction: &mut PgTransaction) -> Result<i64, StoreError> {
+        Ok(query_scalar(CLOCK).fetch_one(&mut **transaction).await?)
     }
 
     async fn work(&self) -> Result<PgTransaction, StoreError> {

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, query, query_as};
 
 use super::migrate::SQLITE;
-use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
+use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all, now};
 use super::{NewDelivery, StoreError, TenantId, WriterId};
 use crate::domain::audit::Partition;
 
@@ -27,7 +27,7 @@ const INSERT_DELIVERY: &str = "INSERT INTO event_deliveries \
      (tenant_id, id, sink, record_id, created_at, next_attempt_at) VALUES ($1, $2, $3, $4, $5, $5)";
 
 /// Rows that have ended, of all tenants.
-const SWEEP: [&str; 5] = [
+const SWEEP: [&str; 7] = [
     "DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions \
      WHERE min(expires_at, last_used_at + idle_timeout) <= $1 LIMIT 500)",
     "DELETE FROM mcp_sessions WHERE rowid IN (SELECT rowid FROM mcp_sessions WHERE expires_at <= $1 LIMIT 500)",
@@ -36,6 +36,10 @@ const SWEEP: [&str; 5] = [
      (SELECT rowid FROM idempotency_keys WHERE expires_at <= $1 LIMIT 500)",
     "DELETE FROM event_deliveries WHERE rowid IN \
      (SELECT rowid FROM event_deliveries WHERE dead_at <= $1 - 30 * 86400000000 LIMIT 500)",
+    "DELETE FROM oauth_authorizations WHERE rowid IN \
+     (SELECT rowid FROM oauth_authorizations WHERE expires_at <= $1 LIMIT 500)",
+    "DELETE FROM browser_sessions WHERE rowid IN \
+     (SELECT rowid FROM browser_sessions WHERE expires_at <= $1 LIMIT 500)",
 ];
 /// Nothing is inserted for a closed writer, as in PostgreSQL.
 const RENEW_WRITER: &str =
@@ -162,6 +166,11 @@ impl Engine for Sqlite {
         _: &str,
     ) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// The process's own: there is no other.
+    async fn clock(&self, _: &mut SqliteTransaction) -> Result<i64, StoreError> {
+        Ok(now())
     }
 
     async fn work(&self) -> Result<SqliteTransaction, StoreError> {

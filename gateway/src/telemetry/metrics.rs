@@ -75,6 +75,7 @@ pub struct Metrics {
     breaker_openings: Counters<AtServer>,
     breakers_open: Family<AtServer, Gauge>,
     sessions: Counters<Operation>,
+    oauth: Counters<Operation>,
     tenants: Gauge<u64, AtomicU64>,
     tenant_failures: Counter,
     audit_buffered: Gauge<u64, AtomicU64>,
@@ -105,6 +106,7 @@ impl Metrics {
             breaker_openings: Family::default(),
             breakers_open: Family::default(),
             sessions: Family::default(),
+            oauth: Family::default(),
             tenants: Gauge::default(),
             tenant_failures: Counter::default(),
             audit_buffered: Gauge::default(),
@@ -171,6 +173,11 @@ impl Metrics {
             "session_operations",
             "Operations on agent sessions",
             self.sessions.clone(),
+        );
+        registry.register(
+            "oauth_operations",
+            "Operations at the authorization servers of MCP servers",
+            self.oauth.clone(),
         );
         registry.register("tenants", "Organizations served", self.tenants.clone());
         registry.register(
@@ -274,6 +281,13 @@ impl Metrics {
     /// An operation on an agent session (`create`, `update`, `delete`) ended.
     pub fn session(&self, operation: &'static str, outcome: &'static str) {
         self.sessions
+            .get_or_create(&Operation { operation, outcome })
+            .inc();
+    }
+
+    /// An operation at an authorization server (`connect`, `refresh`, `revoke`) ended.
+    pub fn oauth(&self, operation: &'static str, outcome: &'static str) {
+        self.oauth
             .get_or_create(&Operation { operation, outcome })
             .inc();
     }

@@ -14,6 +14,7 @@ use crate::store::TenantId;
 use crate::telemetry::Metrics;
 use crate::upstream::{
     self, BridgeSigner, Dialer, EgressPolicy, EventSink, HttpClient, Secrets, Server, TrustError,
+    UpstreamTokens,
 };
 
 /// What documents are compiled with.
@@ -23,6 +24,8 @@ pub struct Environment {
     pub dialer: Dialer,
     /// Reads the secrets that a document refers to.
     pub secrets: Arc<dyn Secrets>,
+    /// Where tokens of authorization servers are had.
+    pub tokens: Arc<dyn UpstreamTokens>,
     /// Trusted by organizations that name no issuer; in the embedded mode only.
     pub development: Option<DevelopmentIssuer>,
     /// Whether servers may be child processes; in the embedded mode only.
@@ -81,11 +84,7 @@ pub fn compile(
     previous: Option<&Tenant>,
     environment: &Environment,
 ) -> Result<Tenant, CompileError> {
-    let http = HttpClient::new(
-        &environment.dialer,
-        EgressPolicy::declared(&config.egress),
-        None,
-    )?;
+    let http = http(&config, previous, environment)?;
     let issuers = issuers(&config, previous, environment, &http)?;
     let event_sinks = event_sinks(&config, previous, environment, &http)?;
     let (prompts, servers) = match config.suspended {
@@ -101,8 +100,24 @@ pub fn compile(
         prompts,
         servers,
         event_sinks,
+        http,
         config: Arc::new(config),
     })
+}
+
+/// HTTP within the organization's egress.
+fn http(
+    config: &TenantConfig,
+    previous: Option<&Tenant>,
+    environment: &Environment,
+) -> Result<HttpClient, TrustError> {
+    match reusable(config, previous) {
+        Some(previous) => Ok(previous.http.clone()),
+        None => {
+            let policy = EgressPolicy::declared(&config.egress);
+            HttpClient::new(&environment.dialer, policy, None)
+        }
+    }
 }
 
 fn issuers(
@@ -181,6 +196,7 @@ fn servers(
         dialer: environment.dialer.clone(),
         egress: config.egress.as_slice().into(),
         secrets: environment.secrets.clone(),
+        tokens: environment.tokens.clone(),
         processes: environment.processes,
         bridges: environment.bridges.clone(),
         metrics: environment.metrics.clone(),

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use crate::auth::Issuer;
 use crate::domain::prompts::Prompts;
 use crate::store::TenantId;
-use crate::upstream::{EventSink, Server};
+use crate::upstream::{EventSink, HttpClient, Server};
 
 pub use compile::{CompileError, Environment, compile};
 pub use installer::{InstallError, Installer};
@@ -40,6 +40,8 @@ pub struct Tenant {
     pub servers: BTreeMap<String, Arc<Server>>,
     /// Who is sent what happens in it.
     pub event_sinks: Vec<Arc<EventSink>>,
+    /// HTTP to whatever a document names, within the organization's egress.
+    pub http: HttpClient,
 }
 
 /// All organizations. Cloning is cheap; readers never wait.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Environment;
 use crate::auth::DevelopmentIssuer;
-use crate::upstream::{Dialer, SecretError, Secrets};
+use crate::upstream::{Dialer, NoTokens, SecretError, Secrets};
 
 /// An organization without issuers, servers and prompts.
 pub(crate) fn config(organization: &str) -> TenantConfig {
@@ -93,6 +93,7 @@ pub(crate) fn environment(development: Option<DevelopmentIssuer>) -> Environment
     Environment {
         dialer: Dialer::new(vec![]),
         secrets: Arc::new(NoSecrets),
+        tokens: Arc::new(NoTokens),
         development,
         processes: false,
         bridges: None,

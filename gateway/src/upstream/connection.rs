@@ -15,6 +15,7 @@ use super::reply::{Call, Reply};
 use super::resilience::Operation;
 use super::server::{Server, Transport, headers};
 use super::streamable_http::SessionHeaders;
+use super::tokens::Principal;
 use super::unanswered::Unanswered;
 use crate::domain::mcp::{REVISIONS, ServerKind, ServerMessage};
 use crate::store::UpstreamState;
@@ -45,11 +46,13 @@ struct Initialized {
 impl Connection {
     pub(super) async fn open(
         server: Arc<Server>,
+        principal: Arc<Principal>,
         initialize: Call,
     ) -> Result<(Self, String), UpstreamError> {
         let started = Instant::now();
         let at = server.clone();
-        let handshake = move || Self::handshake(at.clone(), initialize.clone()).boxed();
+        let handshake =
+            move || Self::handshake(at.clone(), principal.clone(), initialize.clone()).boxed();
         let opened = server.perform(Operation::Connect, handshake).await;
         server.measure(Operation::Connect, &opened, started);
         opened
@@ -57,15 +60,17 @@ impl Connection {
 
     async fn handshake(
         server: Arc<Server>,
+        principal: Arc<Principal>,
         initialize: Call,
     ) -> Result<(Self, String), UpstreamError> {
         let (link, answer) = match server.transport() {
             Transport::Http(http) => {
-                let (reply, session_id) = http.call(&SessionHeaders::default(), initialize).await?;
-                let link = SessionHeaders {
-                    session_id,
-                    protocol_version: None,
+                let mut link = SessionHeaders {
+                    principal: Some(principal),
+                    ..SessionHeaders::default()
                 };
+                let (reply, session_id) = http.call(&link, initialize).await?;
+                link.session_id = session_id;
                 (Link::Http(link), reply.response().await?)
             }
             Transport::Process(program) => {
@@ -93,11 +98,19 @@ impl Connection {
 
     /// The session that another replica, or this one before it was restarted, has
     /// opened. A child process does not outlive the gateway that started it.
-    pub(super) fn resume(server: Arc<Server>, state: &UpstreamState) -> Option<Self> {
+    pub(super) fn resume(
+        server: Arc<Server>,
+        principal: Arc<Principal>,
+        state: &UpstreamState,
+    ) -> Option<Self> {
         let Transport::Http(_) = server.transport() else {
             return None;
         };
-        let session = headers(state.session_id.as_deref(), &state.protocol_version)?;
+        let session = headers(
+            principal,
+            state.session_id.as_deref(),
+            &state.protocol_version,
+        )?;
         Some(Self {
             server,
             link: Link::Http(session),

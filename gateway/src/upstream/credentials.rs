@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::error::UpstreamError;
 use super::secrets::{SecretError, Secrets};
+use super::tokens::{AccessToken, NoToken, Principal, UpstreamTokens};
 
 /// Credentials of one server. They are read once: a Secret that changes is
 /// another revision of the document, and with it another server.
@@ -16,6 +17,14 @@ pub(super) struct Credentials {
     fields: Vec<(HeaderName, CredentialHeader)>,
     secrets: Arc<dyn Secrets>,
     values: OnceCell<HeaderMap>,
+    /// Where the server takes a token of an authorization server.
+    token: Option<TokenSource>,
+}
+
+/// Gives the tokens of one server.
+struct TokenSource {
+    tokens: Arc<dyn UpstreamTokens>,
+    server: String,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -40,7 +49,36 @@ impl Credentials {
             fields: fields.iter().map(named).collect::<Result<_, _>>()?,
             secrets,
             values: OnceCell::new(),
+            token: None,
         })
+    }
+
+    /// The same with a token of an authorization server, for the server of that name.
+    pub(super) fn with_tokens(self, tokens: Arc<dyn UpstreamTokens>, server: &str) -> Self {
+        let token = Some(TokenSource {
+            tokens,
+            server: server.to_owned(),
+        });
+        Self { token, ..self }
+    }
+
+    /// Whether a refused request may be tried with another token.
+    pub(super) fn has_tokens(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The token to send for somebody, where the server takes one; another one than `refused`.
+    pub(super) async fn token(
+        &self,
+        principal: Option<&Principal>,
+        refused: Option<&AccessToken>,
+    ) -> Result<Option<Arc<AccessToken>>, UpstreamError> {
+        let Some(source) = &self.token else {
+            return Ok(None);
+        };
+        let principal = principal.ok_or(NoToken::NoUser)?;
+        let token = source.tokens.token(principal, &source.server, refused);
+        Ok(Some(token.await?))
     }
 
     /// The fields with their values, marked so that they are not shown by debug output.

@@ -8,6 +8,7 @@ use http::StatusCode;
 use super::bridge_token::BridgeTokenError;
 use super::http_client::HttpError;
 use super::secrets::SecretError;
+use super::tokens::NoToken;
 use crate::store::StoreError;
 
 /// Why a call of an upstream failed. Cheap to clone, since everybody who waits
@@ -65,6 +66,9 @@ pub enum UpstreamError {
     /// The credential, or a value of the child's environment, cannot be had.
     #[error("a credential of the server cannot be read")]
     Credential(#[source] Arc<SecretError>),
+    /// There is no token for the server.
+    #[error(transparent)]
+    NoToken(NoToken),
     /// The server is behind a bridge, and the platform has configured no key for bridges.
     #[error(
         "the gateway has no key for the server's bridge: the platform engineer must set AGENTAPI_BRIDGE_SIGNING_KEY"
@@ -101,6 +105,10 @@ impl UpstreamError {
             Self::Start(_) => "upstream_not_started",
             Self::Exited => "upstream_exited",
             Self::Credential(_) => "credential_unavailable",
+            Self::NoToken(NoToken::NotConnected { .. }) => "not_connected",
+            Self::NoToken(NoToken::Reconnect { .. }) => "reconnect_required",
+            Self::NoToken(NoToken::NoUser) => "credential_of_a_user",
+            Self::NoToken(NoToken::Unavailable(_)) => "token_unavailable",
             Self::NoBridgeKey | Self::BridgeToken(_) => "bridge_token_unavailable",
             Self::IdInUse => "id_in_use",
             Self::Store(_) => "store_unavailable",
@@ -118,6 +126,7 @@ impl UpstreamError {
             | Self::Interrupted
             | Self::SessionLost
             | Self::Exited
+            | Self::NoToken(NoToken::Unavailable(_))
             | Self::Store(_) => true,
             Self::Refused(_)
             | Self::Cancelled
@@ -126,6 +135,7 @@ impl UpstreamError {
             | Self::Revision(_)
             | Self::Handshake(_)
             | Self::Start(_)
+            | Self::NoToken(_)
             | Self::NoBridgeKey
             | Self::BridgeToken(_)
             | Self::IdInUse => false,
@@ -133,6 +143,16 @@ impl UpstreamError {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
             Self::Credential(error) => matches!(**error, SecretError::Unavailable(_)),
+        }
+    }
+
+    /// Path and query of the page where the account that is missing is connected.
+    pub fn connect(&self) -> Option<&str> {
+        match self {
+            Self::NoToken(NoToken::NotConnected { connect } | NoToken::Reconnect { connect }) => {
+                Some(connect)
+            }
+            _ => None,
         }
     }
 
@@ -164,6 +184,12 @@ impl From<HttpError> for UpstreamError {
 impl From<SecretError> for UpstreamError {
     fn from(error: SecretError) -> Self {
         Self::Credential(Arc::new(error))
+    }
+}
+
+impl From<NoToken> for UpstreamError {
+    fn from(error: NoToken) -> Self {
+        Self::NoToken(error)
     }
 }
 

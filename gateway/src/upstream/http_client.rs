@@ -114,6 +114,25 @@ impl HttpClient {
         self.client.request(request).await.map_err(classify)
     }
 
+    /// A whole answer, whatever its status, if it arrives within `limit` and its body is no larger than `max_bytes`.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn whole(
+        &self,
+        request: Request<Full<Bytes>>,
+        max_bytes: usize,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let whole = async {
+            let (head, body) = self.send(request).await?.into_parts();
+            let body = collect(body, max_bytes).await?;
+            Ok(Response::from_parts(head, body))
+        };
+        let answered = timeout(limit, whole).await;
+        answered.map_err(|_| HttpError::Timeout(limit))?
+    }
+
     /// The body of a document, if it arrives whole within `limit` and is no larger than `max_bytes`.
     ///
     /// # Errors

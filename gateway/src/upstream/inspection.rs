@@ -11,6 +11,7 @@ use super::error::UpstreamError;
 use super::reply::Call;
 use super::resilience::Operation;
 use super::server::Server;
+use super::tokens::Principal;
 use crate::domain::mcp::{LATEST_REVISION, ServerKind, ServerMessage};
 
 /// Most pages that a server is asked for.
@@ -51,12 +52,15 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-/// Connects to a server, asks it what it is and which tools it has, and ends the session.
+/// Connects to a server for somebody, asks it what it is and which tools it has, and ends the session.
 ///
 /// # Errors
 /// See [`UpstreamError`].
-pub async fn inspect(server: &Arc<Server>) -> Result<Inspection, UpstreamError> {
-    let (connection, answer) = server.connect(initialize()).await?;
+pub async fn inspect(
+    server: &Arc<Server>,
+    principal: &Arc<Principal>,
+) -> Result<Inspection, UpstreamError> {
+    let (connection, answer) = server.connect(principal, initialize()).await?;
     let found = ask(&connection, &answer).await;
     if let Err(error) = connection.end().await {
         tracing::debug!(server = server.name(), %error, "the session was not ended");

@@ -30,6 +30,7 @@ mod sessions;
 mod streamable_http;
 #[cfg(test)]
 pub(crate) mod test_server;
+mod tokens;
 mod unanswered;
 
 pub use address::Special;
@@ -48,6 +49,7 @@ pub use secrets::{SecretError, Secrets};
 pub use server::{CompileError, Environment, Server};
 pub use sessions::{Client, UpstreamSessions};
 pub use streamable_http::{PROTOCOL_VERSION, SESSION_ID};
+pub use tokens::{AccessToken, NoToken, NoTokens, Principal, UpstreamTokens};
 
 #[cfg(test)]
 pub(crate) use bridge_token::{audience as bridge_audience, test_signer as test_bridge_signer};

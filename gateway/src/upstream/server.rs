@@ -28,6 +28,7 @@ use super::reply::Call;
 use super::resilience::{Attempt, Operation, Outcome, Stack, stack};
 use super::secrets::Secrets;
 use super::streamable_http::{BridgeAccess, SessionHeaders, StreamableHttp};
+use super::tokens::{Principal, UpstreamTokens};
 use crate::domain::GlobError;
 use crate::domain::mcp::ToolFilter;
 use crate::telemetry::Metrics;
@@ -41,6 +42,8 @@ pub struct Environment {
     pub egress: Arc<[EgressConfig]>,
     /// Where credentials are read.
     pub secrets: Arc<dyn Secrets>,
+    /// Where tokens of authorization servers are had.
+    pub tokens: Arc<dyn UpstreamTokens>,
     /// Whether servers may be child processes: in the embedded mode only.
     pub processes: bool,
     /// Signs the tokens for the bridges of stdio servers, where there are any.
@@ -116,8 +119,10 @@ impl Server {
     /// # Errors
     /// See [`CompileError`].
     pub fn compile(config: &ServerConfig, environment: &Environment) -> Result<Self, CompileError> {
-        if config.credential_scope == CredentialScope::User {
-            return Err(CompileError::NotSupported("credentialScope: User"));
+        if config.credential_scope == CredentialScope::User && config.oauth.is_none() {
+            return Err(CompileError::NotSupported(
+                "credentialScope: User without auth.oauth",
+            ));
         }
         let metrics = environment.metrics.clone();
         Ok(Self {
@@ -227,15 +232,21 @@ impl Server {
         &self.transport
     }
 
-    /// Connects with a client's `initialize`; returns the connection and the server's answer as it came.
+    /// Whether each user's own account is used, so that what it shows is that user's.
+    pub fn is_personal(&self) -> bool {
+        self.config.oauth.is_some() && self.config.credential_scope == CredentialScope::User
+    }
+
+    /// Connects for somebody with a client's `initialize`; returns the connection and the server's answer as it came.
     ///
     /// # Errors
     /// See [`UpstreamError`].
     pub async fn connect(
         self: &Arc<Self>,
+        principal: &Arc<Principal>,
         initialize: Call,
     ) -> Result<(Connection, String), UpstreamError> {
-        Connection::open(self.clone(), initialize).await
+        Connection::open(self.clone(), principal.clone(), initialize).await
     }
 }
 
@@ -299,11 +310,15 @@ fn transport(config: &ServerConfig, environment: &Environment) -> Result<Transpo
             }));
         }
     };
+    let mut credentials = Credentials::new(&config.credentials, environment.secrets.clone())
+        .map_err(CompileError::HeaderName)?;
+    if config.oauth.is_some() {
+        credentials = credentials.with_tokens(environment.tokens.clone(), &config.name);
+    }
     let http = StreamableHttp {
         client: HttpClient::new(&environment.dialer, policy, ca_bundle)?,
         endpoint,
-        credentials: Credentials::new(&config.credentials, environment.secrets.clone())
-            .map_err(CompileError::HeaderName)?,
+        credentials,
         bridge,
         message_bytes: message_bytes(config),
         patience: patience(config),
@@ -338,9 +353,14 @@ fn patience(config: &ServerConfig) -> Duration {
     Duration::from_secs(config.timeout_seconds)
 }
 
-pub(super) fn headers(session_id: Option<&str>, revision: &str) -> Option<SessionHeaders> {
+pub(super) fn headers(
+    principal: Arc<Principal>,
+    session_id: Option<&str>,
+    revision: &str,
+) -> Option<SessionHeaders> {
     let value = |text: &str| http::HeaderValue::from_str(text).ok();
     Some(SessionHeaders {
+        principal: Some(principal),
         session_id: match session_id {
             Some(id) => Some(value(id)?),
             None => None,

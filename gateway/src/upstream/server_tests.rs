@@ -8,6 +8,7 @@ fn environment() -> Environment {
         dialer: Dialer::new(vec![]),
         egress: Arc::new([]),
         secrets: Arc::new(NoSecrets),
+        tokens: Arc::new(crate::upstream::NoTokens),
         processes: false,
         bridges: None,
         metrics: crate::telemetry::Metrics::new(),

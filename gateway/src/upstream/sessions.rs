@@ -17,6 +17,7 @@ use super::connection::Connection;
 use super::error::UpstreamError;
 use super::reply::Call;
 use super::server::Server;
+use super::tokens::Principal;
 use crate::store::{Store, TenantId, UpstreamState};
 
 /// Id of the gateway's own `initialize`; no other request is in flight then.
@@ -44,6 +45,7 @@ type Opening = Shared<BoxFuture<'static, Result<Arc<Connection>, UpstreamError>>
 /// The upstream sessions of one client's session.
 pub struct UpstreamSessions {
     client: Client,
+    principal: Arc<Principal>,
     store: Arc<dyn Store>,
     slots: Mutex<HashMap<String, Slot>>,
 }
@@ -72,7 +74,12 @@ impl std::fmt::Debug for UpstreamSessions {
 impl UpstreamSessions {
     /// No session yet.
     pub fn new(client: Client, store: Arc<dyn Store>) -> Self {
+        let principal = Principal {
+            tenant: client.tenant,
+            user: Some(client.user.as_str().into()),
+        };
         Self {
+            principal: Arc::new(principal),
             client,
             store,
             slots: Mutex::default(),
@@ -134,7 +141,9 @@ impl UpstreamSessions {
             Some(connection) => connection,
             None => {
                 let state = self.remembered(server).await?;
-                let resumed = state.and_then(|state| Connection::resume(server.clone(), &state));
+                let resume =
+                    |state| Connection::resume(server.clone(), self.principal.clone(), &state);
+                let resumed = state.and_then(resume);
                 resumed.map(Arc::new)
             }
         };
@@ -217,10 +226,10 @@ impl UpstreamSessions {
         resume: bool,
     ) -> Result<Arc<Connection>, UpstreamError> {
         if resume && let Some(state) = self.remembered(server).await? {
-            let resumed = Connection::resume(server.clone(), &state);
+            let resumed = Connection::resume(server.clone(), self.principal.clone(), &state);
             return resumed.map(Arc::new).ok_or(UpstreamError::SessionLost);
         }
-        let (connection, _) = server.connect(self.initialize()).await?;
+        let (connection, _) = server.connect(&self.principal, self.initialize()).await?;
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         connection.send(initialized.to_string()).await?;
         let connection = Arc::new(connection);

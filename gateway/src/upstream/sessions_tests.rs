@@ -43,6 +43,7 @@ fn compiled(target: ServerTarget) -> Arc<Server> {
         dialer: Dialer::new(vec![loopback]),
         egress: Arc::new([egress]),
         secrets: Arc::new(NoSecrets),
+        tokens: Arc::new(crate::upstream::NoTokens),
         processes: true,
         bridges: None,
         metrics: crate::telemetry::Metrics::new(),

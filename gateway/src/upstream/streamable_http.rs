@@ -20,6 +20,7 @@ use super::deadline::Deadline;
 use super::error::UpstreamError;
 use super::http_client::{HttpClient, HttpError, collect};
 use super::reply::{Call, Reply};
+use super::tokens::{AccessToken, Principal};
 use crate::domain::mcp::{BATCH_REVISION, ServerMessage, batch_items};
 
 /// `Mcp-Session-Id` (MCP 2025-11-25, Transports, "Session Management").
@@ -55,9 +56,12 @@ pub(super) struct BridgeAccess {
     pub(super) audience: String,
 }
 
-/// What tells the server which session a message belongs to; empty before `initialize` is answered.
+/// What tells the server which session a message belongs to, and for whom it is
+/// sent; without a session before `initialize` is answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SessionHeaders {
+    /// Whose token is sent, where the server takes one.
+    pub(super) principal: Option<Arc<Principal>>,
     pub(super) session_id: Option<HeaderValue>,
     pub(super) protocol_version: Option<HeaderValue>,
 }
@@ -143,9 +147,17 @@ impl StreamableHttp {
         session: &SessionHeaders,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let response = self
+        // What the server refuses it has not begun: it may be sent again with another token.
+        let again = self.credentials.has_tokens().then(|| request.clone());
+        let mut response = self
             .in_time(async { Ok(self.client.send(request).await?) })
             .await?;
+        if let Some(request) = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED) {
+            let request = self.with_another_token(session, request).await?;
+            response = self
+                .in_time(async { Ok(self.client.send(request).await?) })
+                .await?;
+        }
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::NOT_FOUND if session.session_id.is_some() => {
@@ -165,11 +177,16 @@ impl StreamableHttp {
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, UpstreamError> {
         let credentials = self.in_time(self.credentials.headers()).await?;
+        let token = self.in_time(self.credentials.token(session.principal.as_deref(), None));
+        let token = token.await?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = self.endpoint.clone();
         let headers = request.headers_mut();
         headers.extend(credentials.clone());
+        if let Some(token) = &token {
+            headers.insert(header::AUTHORIZATION, token.authorization.clone());
+        }
         if let Some(bridge) = &self.bridge {
             headers.insert(header::AUTHORIZATION, bridge.authorization()?);
         }
@@ -179,6 +196,26 @@ impl StreamableHttp {
         }
         if let Some(version) = &session.protocol_version {
             headers.insert(PROTOCOL_VERSION, version.clone());
+        }
+        if let Some(token) = token {
+            // Known again if the server refuses it.
+            request.extensions_mut().insert(token);
+        }
+        Ok(request)
+    }
+
+    /// A request whose token was refused, with another one.
+    async fn with_another_token(
+        &self,
+        session: &SessionHeaders,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Request<Full<Bytes>>, UpstreamError> {
+        let refused = request.extensions().get::<Arc<AccessToken>>().cloned();
+        let principal = session.principal.as_deref();
+        let token = self.credentials.token(principal, refused.as_deref());
+        if let Some(token) = self.in_time(token).await? {
+            let headers = request.headers_mut();
+            headers.insert(header::AUTHORIZATION, token.authorization.clone());
         }
         Ok(request)
     }

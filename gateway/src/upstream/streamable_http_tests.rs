@@ -66,6 +66,7 @@ fn call() -> Call {
 
 fn in_session() -> SessionHeaders {
     SessionHeaders {
+        principal: None,
         session_id: Some(HeaderValue::from_static("s-1")),
         protocol_version: Some(HeaderValue::from_static("2025-11-25")),
     }
@@ -387,6 +388,7 @@ async fn batches_are_read_where_the_revision_has_them_only() {
     .await;
     let client = client_with(&server.url(), LONG);
     let session = |id: &'static str, revision: &'static str| SessionHeaders {
+        principal: None,
         session_id: Some(HeaderValue::from_static(id)),
         protocol_version: Some(HeaderValue::from_static(revision)),
     };

@@ -23,7 +23,7 @@ use crate::encryption::{EncryptionKeys, Location, SealedColumn};
 use crate::store::{SealedMcpConfig, Store, StoreError, TenantId};
 use crate::telemetry::{Metrics, chain};
 use crate::tenants::Tenant;
-use crate::upstream::{CompileError, Dialer, Environment, Server};
+use crate::upstream::{CompileError, Dialer, Environment, NoTokens, Server};
 
 pub use reachable::Reachable;
 
@@ -218,6 +218,7 @@ impl UserServers {
                 location,
                 sealed: row.credentials.clone(),
             }),
+            tokens: Arc::new(NoTokens),
             processes: false,
             bridges: None,
             metrics: self.0.metrics.clone(),

@@ -49,13 +49,21 @@ pub enum Action {
     DeadLetterReplay,
     /// An event that could not be delivered is discarded.
     DeadLetterDiscard,
+    /// An account at an upstream server is connected.
+    OAuthConnect,
+    /// The tokens of an account are refreshed at its user's wish.
+    OAuthRefresh,
+    /// An account at an upstream server is disconnected.
+    OAuthDisconnect,
+    /// Everything of a user is ended.
+    UserOffboard,
     /// A caller was refused access to something of the organization.
     AccessDenied,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::SessionCreate,
         Self::SessionUpdate,
         Self::SessionDelete,
@@ -76,6 +84,10 @@ impl Action {
         Self::AuditErase,
         Self::DeadLetterReplay,
         Self::DeadLetterDiscard,
+        Self::OAuthConnect,
+        Self::OAuthRefresh,
+        Self::OAuthDisconnect,
+        Self::UserOffboard,
         Self::AccessDenied,
     ];
 
@@ -102,6 +114,10 @@ impl Action {
             Self::AuditErase => "audit.erase",
             Self::DeadLetterReplay => "dead_letter.replay",
             Self::DeadLetterDiscard => "dead_letter.discard",
+            Self::OAuthConnect => "oauth.connect",
+            Self::OAuthRefresh => "oauth.refresh",
+            Self::OAuthDisconnect => "oauth.disconnect",
+            Self::UserOffboard => "user.offboard",
             Self::AccessDenied => "access.denied",
         }
     }

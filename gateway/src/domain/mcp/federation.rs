@@ -197,6 +197,9 @@ pub struct Failure {
     pub message: String,
     /// Whether asking again may help.
     pub retryable: bool,
+    /// Where the user connects the account that is missing.
+    #[serde(rename = "connectUrl", skip_serializing_if = "Option::is_none")]
+    pub connect_url: Option<String>,
 }
 
 /// The merged `result`: items in the given order, failures visible in `_meta`.

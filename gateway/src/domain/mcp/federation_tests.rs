@@ -45,6 +45,7 @@ fn a_failed_server_is_visible_beside_the_others() {
         code: "upstream_unreachable",
         message: "no connection".into(),
         retryable: true,
+        connect_url: None,
     };
     let merged = merge(ListKind::Tools, &[r#"{"name":"a__b"}"#.into()], &[failure]);
     let merged: serde_json::Value = serde_json::from_str(&merged).unwrap();

@@ -84,10 +84,10 @@ impl AuthorizationRequest<'_> {
         Ok(url)
     }
 
-    /// The parameter that names the resource, in this request and in those to the
-    /// token endpoint (RFC 8707, section 2).
-    pub fn resource(&self, profile: &Profile) -> Option<(&'static str, &str)> {
-        resource_parameter(profile, self.resource, self.resource_is_stated)
+    /// The parameter that names the resource (RFC 8707, section 2).
+    fn resource(&self, profile: &Profile) -> Option<(&'static str, &str)> {
+        let name = profile.resource_parameter?;
+        resource_is_named(name, self.resource_is_stated).then_some((name, self.resource))
     }
 
     fn scopes(&self, server: &Metadata, profile: &Profile) -> (Vec<&str>, bool) {
@@ -104,13 +104,8 @@ impl AuthorizationRequest<'_> {
     }
 }
 
-/// An audience that nobody stated would be refused where audiences are registered;
-/// RFC 8707's parameter is understood or ignored.
-pub(super) fn resource_parameter<'a>(
-    profile: &Profile,
-    resource: &'a str,
-    is_stated: bool,
-) -> Option<(&'static str, &'a str)> {
-    let name = profile.resource_parameter?;
-    (is_stated || name == "resource").then_some((name, resource))
+/// Whether a request names its resource: an audience that nobody stated would be
+/// refused where audiences are registered; RFC 8707's parameter is understood or ignored.
+pub fn resource_is_named(parameter: &str, is_stated: bool) -> bool {
+    is_stated || parameter == "resource"
 }

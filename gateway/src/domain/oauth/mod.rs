@@ -20,7 +20,7 @@ mod resource;
 mod ticket;
 mod token;
 
-pub use authorization::{AuthorizationRequest, AuthorizationUrlError};
+pub use authorization::{AuthorizationRequest, AuthorizationUrlError, resource_is_named};
 pub use discovery::{authorization_server_documents, protected_resource_documents};
 pub use due::{Due, Standing};
 pub use metadata::{Metadata, MetadataError, Revocation};

@@ -88,6 +88,11 @@ impl Profile {
         }
     }
 
+    /// The profile of a server that does as the specifications say.
+    pub fn plain() -> Self {
+        Self::standard()
+    }
+
     fn standard() -> Self {
         Self {
             authorization: &[],

@@ -127,6 +127,7 @@ impl Settings {
                     names.iter().map(|name| header(name, "")).collect()
                 }
             },
+            oauth: None,
             credential_scope: CredentialScope::Organization,
             tools: self.tools.clone(),
             limits: LIMITS,

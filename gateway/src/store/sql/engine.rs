@@ -30,6 +30,10 @@ pub(in crate::store) trait Engine: Send + Sync + 'static {
         user: &str,
     ) -> Result<(), StoreError>;
 
+    /// The database's clock in a transaction, in microseconds since 1970: what
+    /// leases of several replicas are compared by.
+    async fn clock(&self, transaction: &mut Self::Transaction) -> Result<i64, StoreError>;
+
     /// Begins a transaction of a job that crosses tenants.
     async fn work(&self) -> Result<Self::Transaction, StoreError>;
 

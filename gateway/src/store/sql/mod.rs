@@ -6,6 +6,8 @@
 mod api_keys;
 mod audit;
 mod audit_keeping;
+mod browsers;
+mod connections;
 mod engine;
 mod events;
 mod idempotency;
@@ -14,6 +16,7 @@ mod mcp_sessions;
 #[cfg(test)]
 mod recorded;
 mod retirement;
+mod revocations;
 mod sealed;
 mod session_events;
 mod session_members;

@@ -90,6 +90,10 @@ impl<E: Engine> Engine for Recorded<E> {
         self.engine.lock_user(inner, tenant, user).await
     }
 
+    async fn clock(&self, transaction: &mut Self::Transaction) -> Result<i64, StoreError> {
+        self.engine.clock(&mut transaction.transaction).await
+    }
+
     async fn work(&self) -> Result<Self::Transaction, StoreError> {
         Ok(Noted::silent(self.engine.work().await?))
     }

@@ -64,6 +64,7 @@ macro_rules! statements {
 const fn statements(column: SealedColumn) -> Statements {
     match column {
         SealedColumn::McpCredentials => statements!("mcp_configs", "credentials"),
+        SealedColumn::OAuthTokens => statements!("oauth_tokens", "tokens"),
     }
 }
 

@@ -130,6 +130,7 @@ fn verdict(error: &UpstreamError) -> Verdict {
         | UpstreamError::Cancelled
         | UpstreamError::LeftAlone
         | UpstreamError::Credential(_)
+        | UpstreamError::NoToken(_)
         | UpstreamError::NoBridgeKey
         | UpstreamError::BridgeToken(_)
         | UpstreamError::IdInUse
