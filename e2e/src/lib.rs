@@ -10,6 +10,7 @@
 //! - [`kubernetes_api`]: the API server, asked as anybody.
 //! - [`mcp`]: an MCP client that keeps the bytes.
 //! - [`organization`](mod@organization): an organization of a test's own on the cluster.
+//! - [`oauth`]: an authorization server, an MCP server that takes its tokens, a gateway and a browser.
 //! - [`operator_proofs`]: the operator under crash, fault and drift.
 //! - [`peers`]: real MCP servers and a real identity provider.
 //! - [`postgres`]: a database of the test's own on a real PostgreSQL.
@@ -19,6 +20,7 @@
 //! - [`store_contract`](mod@store_contract): what every store must do.
 //! - [`tcp_proxy`]: a connection that a test can cut.
 //! - `bin/replica`: a replica's store and recorder under load, to be killed.
+//! - `bin/gateway_replica`: a whole gateway as a process, to be killed.
 //! - [`transcript`]: what was answered, without what differs from run to run.
 
 pub mod bare_cluster;
@@ -30,6 +32,7 @@ pub mod eventually;
 pub mod issuer;
 pub mod kubernetes_api;
 pub mod mcp;
+pub mod oauth;
 pub mod operator_proofs;
 pub mod organization;
 pub mod peers;

@@ -75,6 +75,11 @@ impl Mcp {
         }
     }
 
+    /// The whole message that answers a request: a result or an error.
+    pub async fn message(&self, method: &str, params: Value) -> Result<Value> {
+        self.post(&request(method, params)).await?.message()
+    }
+
     async fn post(&self, body: &str) -> Result<Answer> {
         let mut headers = vec![("content-type", "application/json"), ("accept", MCP_ACCEPT)];
         if let Some(authorization) = &self.authorization {

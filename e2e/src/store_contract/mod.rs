@@ -6,6 +6,7 @@
 mod api_keys;
 mod audit;
 mod audit_keeping;
+mod connections;
 mod events;
 mod mcp_configs;
 mod mcp_sessions;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use api_keys::*;
 pub use audit::*;
 pub use audit_keeping::*;
+pub use connections::*;
 pub use events::*;
 pub use mcp_configs::*;
 pub use mcp_sessions::*;
@@ -134,6 +136,19 @@ macro_rules! store_contract {
             a_discarded_dead_letter_is_gone,
             a_dead_letter_is_another_tenants_no_business,
             a_retired_tenant_leaves_no_event_behind,
+            a_connection_is_its_holders_alone,
+            a_new_connection_takes_the_place_of_the_old_one,
+            one_of_many_gets_the_lease_on_a_refresh,
+            a_refresh_makes_a_new_version,
+            a_refresh_token_that_was_sent_is_not_leased_again,
+            a_connection_that_asks_for_consent_is_made_anew,
+            a_disconnected_connection_waits_for_its_revocation,
+            a_connection_that_is_not_revoked_stays_to_be_seen,
+            tokens_of_a_connection_that_ended_meanwhile_are_revoked,
+            an_offboarded_user_leaves_nothing,
+            a_retired_tenants_connections_are_revoked,
+            a_pending_authorization_is_taken_once,
+            a_pending_authorization_ends,
             audit_records_read_back_as_they_were_sealed,
             audit_records_of_another_tenant_are_not_seen,
             audit_records_are_listed_newest_first_in_pages,

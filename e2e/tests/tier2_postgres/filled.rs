@@ -38,6 +38,17 @@ const FILL: &[&str] = &[
     "INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, attempts, next_attempt_at, dead_at, last_error) \
        SELECT tenant_id, gen_random_uuid(), 'hook', id, 0, 1, 4102444800000000, \
          CASE WHEN user_id = 'user-0' THEN 4102444800000000 END, 'no connection' FROM sessions",
+    "INSERT INTO browser_sessions (tenant_id, id, user_id, secret_hash, administers, expires_at) \
+       SELECT tenant_id, id, user_id, decode(repeat('00', 32), 'hex'), 0, expires_at FROM sessions",
+    "INSERT INTO oauth_authorizations (tenant_id, id, browser_session, server, holder, secret_hash, issuer, binding, expires_at) \
+       SELECT tenant_id, gen_random_uuid(), id, 'notes', user_id, secret_hash, 'https://id.example.com', secret_hash, expires_at \
+       FROM browser_sessions",
+    "INSERT INTO oauth_tokens (tenant_id, id, server, holder, connected_by, issuer, binding, scopes, tokens, version, state, \
+         expires_at, refreshable, connected_at, updated_at) \
+       SELECT tenant_id, gen_random_uuid(), 'server-' || id, user_id, user_id, 'https://id.example.com', \
+         decode(repeat('00', 32), 'hex'), '[]', decode('010474657374' || repeat('00', 33), 'hex'), 1, 'connected', \
+         expires_at, 1, 0, 0 \
+       FROM sessions",
     // The months and classes that the contract's tests write to.
     "CREATE TEMPORARY TABLE places ON COMMIT PRESERVE ROWS AS SELECT month, days, gen_random_uuid() AS writer FROM \
        (VALUES (202609, 365), (202001, 30), (202001, 2555), \

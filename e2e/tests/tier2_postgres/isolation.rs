@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, query_as, query_scalar};
 use uuid::Uuid;
 
 /// The tables that hold rows of tenants.
-const TENANT_TABLES: [&str; 13] = [
+const TENANT_TABLES: [&str; 16] = [
     "organizations",
     "sessions",
     "mcp_sessions",
@@ -26,6 +26,9 @@ const TENANT_TABLES: [&str; 13] = [
     "audit_chains",
     "audit_checkpoints",
     "event_deliveries",
+    "browser_sessions",
+    "oauth_authorizations",
+    "oauth_tokens",
 ];
 
 /// The tenant that the contract's tests write as.
@@ -40,6 +43,7 @@ pub(super) async fn filled(database: &Arc<TestDatabase>) -> Result<PgConnection>
     store_contract::an_api_key_is_made_once_under_its_idempotency_key(store.clone()).await?;
     store_contract::members_change_and_go(store.clone()).await?;
     store_contract::a_dead_letter_is_kept(store.clone()).await?;
+    store_contract::a_connection_and_the_way_to_one(store.clone()).await?;
     store_contract::a_checkpoint_states_the_heads_of_all_writers(store).await?;
     database.connect(database.gateway_url()).await
 }

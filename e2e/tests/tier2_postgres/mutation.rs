@@ -20,7 +20,14 @@ const ACME: TenantId = TenantId(Uuid::from_u128(0xACE));
 const NOBODY: &str = "00000000-0000-0000-0000-0000deadbeef";
 
 /// Tables whose ended rows the sweeper sees, and one that has ended in each.
-const SWEPT: [&str; 4] = ["sessions", "mcp_sessions", "api_keys", "idempotency_keys"];
+const SWEPT: [&str; 6] = [
+    "sessions",
+    "mcp_sessions",
+    "api_keys",
+    "idempotency_keys",
+    "browser_sessions",
+    "oauth_authorizations",
+];
 const ENDED: &str = "
     INSERT INTO sessions
         SELECT tenant_id, gen_random_uuid(), user_id, workspace, metadata, 0, 0, 0, 0 FROM sessions LIMIT 1;
@@ -33,6 +40,12 @@ const ENDED: &str = "
     INSERT INTO idempotency_keys (tenant_id, user_id, operation, key, fingerprint, created, expires_at)
         SELECT tenant_id, user_id, 'session.create', 'ended', decode(repeat('00', 32), 'hex'), '{}', 0
         FROM sessions LIMIT 1;
+    INSERT INTO browser_sessions (tenant_id, id, user_id, secret_hash, administers, expires_at)
+        SELECT tenant_id, gen_random_uuid(), user_id, secret_hash, 0, 0 FROM browser_sessions LIMIT 1;
+    INSERT INTO oauth_authorizations (tenant_id, id, browser_session, server, holder, secret_hash, issuer, binding,
+            expires_at)
+        SELECT tenant_id, gen_random_uuid(), browser_session, server, holder, secret_hash, issuer, binding, 0
+        FROM oauth_authorizations LIMIT 1;
     INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, next_attempt_at, dead_at)
         SELECT tenant_id, gen_random_uuid(), 'hook', id, 0, 4102444800000000, 0 FROM sessions LIMIT 1;
     INSERT INTO event_deliveries (tenant_id, id, sink, record_id, created_at, next_attempt_at)
@@ -181,6 +194,7 @@ async fn jobs_are_done(store: Arc<dyn Store>) -> Result<()> {
     let tests = tokio::spawn(async move {
         store_contract::erase_a_new_actor(store.clone()).await?;
         write_and_settle_an_event(&store).await?;
+        store_contract::revoke_a_new_connection(store.clone()).await?;
         store_contract::remove_a_new_expired_chain(store).await
     });
     tests.await?
