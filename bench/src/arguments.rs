@@ -106,4 +106,6 @@ pub(crate) enum Subject {
     Audit,
     /// Rate of new sessions
     Sessions,
+    /// Limits and sealed tokens in Redis
+    Redis,
 }

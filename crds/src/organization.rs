@@ -140,7 +140,7 @@ pub struct OrganizationSpec {
     /// Request rates.
     #[serde(default)]
     pub rate_limits: RateLimits,
-    /// Bounds on work under way at one time.
+    /// Bounds on work under way at one time. Each replica of the gateway admits an equal part.
     #[serde(default)]
     pub concurrency: Concurrency,
     /// Whether users may add MCP servers of their own by the API.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 pub use crate::mcp_server::{CredentialScope, PolicyMode, RemoteTransport};
 pub use crate::organization::AuditDurability;
+use crate::organization::Concurrency;
 pub use crate::prompt_policy::{InjectionRule, Merge, SanitizeMode};
 
 /// Version of the document that this build writes.
@@ -48,6 +49,9 @@ pub struct TenantConfig {
     pub sessions: SessionsConfig,
     /// Request rates.
     pub rate_limits: RateLimitsConfig,
+    /// Bounds on work under way at one time.
+    #[serde(default, skip_serializing_if = "ConcurrencyConfig::is_default")]
+    pub concurrency: ConcurrencyConfig,
     /// How the record of this organization is kept.
     pub audit: AuditConfig,
     /// Whether users may add MCP servers of their own. Absent means no, as in documents of before.
@@ -255,6 +259,36 @@ pub struct RateLimitsConfig {
     pub overrides: BTreeMap<RequestClass, RateConfig>,
     /// Rate of the whole organization, over all users and classes.
     pub organization: Option<RateConfig>,
+}
+
+/// How much of an organization may be under way at one time, over all replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConcurrencyConfig {
+    /// Requests.
+    pub requests: u32,
+    /// Event streams.
+    pub streams: u32,
+}
+
+impl Default for ConcurrencyConfig {
+    fn default() -> Self {
+        Concurrency::default().into()
+    }
+}
+
+impl ConcurrencyConfig {
+    /// Whether an organization that says nothing has it: it is not in the document then.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<Concurrency> for ConcurrencyConfig {
+    fn from(concurrency: Concurrency) -> Self {
+        let Concurrency { requests, streams } = concurrency;
+        Self { requests, streams }
+    }
 }
 
 /// How the record of an organization is kept.

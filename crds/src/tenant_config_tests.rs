@@ -25,6 +25,7 @@ fn acme() -> TenantConfig {
             overrides: BTreeMap::new(),
             organization: None,
         },
+        concurrency: ConcurrencyConfig::default(),
         audit: AuditConfig {
             retention_days: 365,
             durability: AuditDurability::Synchronous,
@@ -65,6 +66,15 @@ fn a_document_for_newer_readers_is_refused_even_if_its_shape_is_unknown() {
         matches!(error, TenantConfigError::TooNew { min_reader: 9 }),
         "got {error}"
     );
+}
+
+#[test]
+fn bounds_that_an_organization_leaves_alone_are_not_in_its_document() {
+    let mut config = acme();
+    assert!(!document(&config).contains("concurrency"));
+    config.concurrency.requests = 5;
+    let sealed = config.sealed().unwrap();
+    assert_eq!(TenantConfig::read(&document(&sealed)).unwrap(), sealed);
 }
 
 #[test]

@@ -3,36 +3,55 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agentapi_gateway::cache::{Bucket, Cache};
+use agentapi_gateway::cache::{Bucket, Cache, TokenCache};
+use agentapi_gateway::encryption::{EncryptionKeys, Location, SealedColumn};
 use agentapi_gateway::limits::Rate;
-use anyhow::Result;
+use agentapi_gateway::store::TenantId;
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::try_join_all;
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use crate::eventually::eventually;
+use crate::peers::Peer;
 
 /// The handles of two replicas.
 pub type Replicas = [Arc<dyn Cache>; 2];
 
-/// Tests of one cache: `$replicas` is an async function that gives the handles.
+/// A cache as a test finds it.
+pub struct Fixture {
+    /// The handles of two replicas.
+    pub replicas: Replicas,
+    /// A server of this test alone, which ends with it.
+    pub server: Option<Peer>,
+}
+
+/// Tests of one cache: `$fixture` is an async function that gives a [`Fixture`].
 #[macro_export]
 macro_rules! cache_contract {
-    ($replicas:path) => {
-        $crate::cache_contract! { $replicas:
+    ($fixture:path) => {
+        $crate::cache_contract! { $fixture:
             it_answers,
             the_burst_passes_and_no_more,
             a_refused_request_is_told_when_to_come_back,
             a_request_takes_from_every_bucket_or_from_none,
             replicas_share_a_bucket_exactly,
             in_a_time_no_more_pass_than_burst_and_rate_allow,
+            several_at_once_pass_as_they_would_one_after_the_other,
             a_lowered_limit_locks_nobody_out,
+            a_value_is_read_by_every_replica_until_it_is_removed,
+            a_value_is_forgotten_when_its_time_is_over,
+            a_sealed_credential_opens_in_its_own_place_only,
         }
     };
-    ($replicas:path: $($test:ident,)*) => {
+    ($fixture:path: $($test:ident,)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $test() -> anyhow::Result<()> {
-                $crate::cache_contract::$test($replicas().await?).await
+                let fixture = $fixture().await?;
+                $crate::cache_contract::$test(fixture.replicas).await
             }
         )*
     };
@@ -128,6 +147,38 @@ pub async fn in_a_time_no_more_pass_than_burst_and_rate_allow(replicas: Replicas
     Ok(())
 }
 
+/// In one round trip, and with the levels that each of them left.
+pub async fn several_at_once_pass_as_they_would_one_after_the_other(
+    [cache, _]: Replicas,
+) -> Result<()> {
+    let taken = cache.take_times(&[bucket(1, 5)], 8).await?;
+    let allowed: Vec<bool> = taken.iter().map(|taken| taken.allowed).collect();
+    assert_eq!(allowed, [[true; 5].as_slice(), &[false; 3]].concat());
+    let left: Vec<u32> = taken
+        .iter()
+        .map(|taken| taken.levels[0].remaining)
+        .collect();
+    assert_eq!(left, [4, 3, 2, 1, 0, 0, 0, 0]);
+    Ok(())
+}
+
+/// Only where replicas share a server: memory serves one.
+pub async fn living_replicas_are_counted([one, other]: Replicas) -> Result<()> {
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    let alone = one.announce(first).await?;
+    assert_eq!(one.announce(first).await?, alone, "one replica counts once");
+    assert_eq!(other.announce(second).await?, alone + 1);
+    eventually(
+        "a replica that says nothing more is not counted",
+        || async {
+            let living = other.announce(second).await?;
+            anyhow::ensure!(living <= alone, "{living} live");
+            Ok(())
+        },
+    )
+    .await
+}
+
 /// What was taken under a generous limit does not count for longer than an empty bucket of the new one.
 pub async fn a_lowered_limit_locks_nobody_out([cache, _]: Replicas) -> Result<()> {
     let generous = bucket(1, 1000);
@@ -141,4 +192,63 @@ pub async fn a_lowered_limit_locks_nobody_out([cache, _]: Replicas) -> Result<()
         Ok(())
     })
     .await
+}
+
+/// A key of this test alone.
+fn key() -> String {
+    format!("agentapi:test:{}", Uuid::new_v4())
+}
+
+/// What one replica sets the others read.
+pub async fn a_value_is_read_by_every_replica_until_it_is_removed(
+    [one, other]: Replicas,
+) -> Result<()> {
+    let (key, hour) = (key(), Duration::from_secs(3600));
+    assert_eq!(other.get(&key).await?, None);
+    one.set(&key, "first", hour).await?;
+    one.set(&key, "zweiter Wert: \"ü\"", hour).await?;
+    let value = other.get(&key).await?;
+    assert_eq!(value.as_deref(), Some("zweiter Wert: \"ü\""));
+    other.remove(&key).await?;
+    assert_eq!(one.get(&key).await?, None);
+    Ok(())
+}
+
+/// Later set, later forgotten: the time is that of the last value.
+pub async fn a_value_is_forgotten_when_its_time_is_over([cache, _]: Replicas) -> Result<()> {
+    let (short, long) = (key(), key());
+    for key in [&short, &long] {
+        cache.set(key, "value", Duration::from_millis(100)).await?;
+    }
+    cache.set(&long, "value", Duration::from_secs(3600)).await?;
+    eventually("the value is forgotten", || async {
+        anyhow::ensure!(cache.get(&short).await?.is_none(), "still there");
+        Ok(())
+    })
+    .await?;
+    assert!(cache.get(&long).await?.is_some());
+    Ok(())
+}
+
+/// Another row's envelope, put in its place, is refused; and no secret is in the cache.
+pub async fn a_sealed_credential_opens_in_its_own_place_only([cache, _]: Replicas) -> Result<()> {
+    let text = format!("test:{}", STANDARD.encode([7; 32]));
+    let keys = EncryptionKeys::parse(&text.into())?.context("a key was given")?;
+    let tokens = TokenCache::new(cache.clone(), keys.clone());
+    let place = || Location {
+        tenant: TenantId(Uuid::new_v4()),
+        column: SealedColumn::McpCredentials,
+        row: Uuid::new_v4(),
+    };
+    let (here, there, hour) = (place(), place(), Duration::from_secs(3600));
+    let sealed = keys.seal(&here, &"hunter2".to_owned().into())?;
+    tokens.put(&here, &sealed, hour).await?;
+    let opened = tokens.get(&here).await?.context("it is held")?;
+    assert_eq!(opened.expose_secret(), "hunter2");
+    assert!(tokens.get(&there).await?.is_none());
+    tokens.put(&there, &sealed, hour).await?;
+    assert!(tokens.get(&there).await.is_err(), "a moved envelope opens");
+    tokens.forget(&here).await?;
+    assert!(tokens.get(&here).await?.is_none());
+    Ok(())
 }

@@ -12,10 +12,11 @@
 //! - [`organization`](mod@organization): an organization of a test's own on the cluster.
 //! - [`oauth`]: an authorization server, an MCP server that takes its tokens, a gateway and a browser.
 //! - [`operator_proofs`]: the operator under crash, fault and drift.
-//! - [`peers`]: real MCP servers and a real identity provider.
+//! - [`peers`]: real MCP servers, a real identity provider and Redis over REST.
 //! - [`postgres`]: a database of the test's own on a real PostgreSQL.
 //! - [`program`]: the platform's programs as child processes.
 //! - [`recorder`]: an MCP server that writes down how it was called.
+//! - [`redis_server`]: the Redis of this test run, and servers of a test's own.
 //! - [`results`]: figures that a proof leaves behind.
 //! - [`store_contract`](mod@store_contract): what every store must do.
 //! - [`tcp_proxy`]: a connection that a test can cut.
@@ -39,6 +40,7 @@ pub mod peers;
 pub mod postgres;
 pub mod program;
 pub mod recorder;
+pub mod redis_server;
 pub mod results;
 pub mod store_contract;
 pub mod tcp_proxy;

@@ -50,6 +50,32 @@ pub async fn everything() -> Result<Peer> {
     })
 }
 
+/// The token of [`redis_over_rest`].
+pub const REST_TOKEN: &str = "token-of-a-test-only";
+
+/// npm `@humanwhocodes/upstash-redis-server`, over the Redis server of a URL.
+pub async fn redis_over_rest(redis: &str) -> Result<Peer> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let script = node_modules()?.join("@humanwhocodes/upstash-redis-server/dist/server.js");
+    let script = script
+        .to_str()
+        .context("the path of the peers is not UTF-8")?;
+    let program = Program::spawn(
+        "node".as_ref(),
+        &[script],
+        &[
+            ("PORT", &port.to_string()),
+            ("URS_TOKEN", REST_TOKEN),
+            ("REDIS_URL", redis),
+        ],
+    )?;
+    answers(&format!("http://127.0.0.1:{port}")).await?;
+    Ok(Peer {
+        url: format!("http://:{REST_TOKEN}@127.0.0.1:{port}"),
+        _program: program,
+    })
+}
+
 /// A server on PyPI's `fastmcp` (`peers/python/server.py`).
 pub async fn library() -> Result<Peer> {
     let _turn = TURN.lock().await;

@@ -76,6 +76,11 @@ impl Program {
         })
     }
 
+    /// Kills it (SIGKILL), and returns when it is gone.
+    pub async fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// The process id.
     pub fn id(&self) -> Option<u32> {
         self.child.id()

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use agentapi_e2e::cache_contract;
-use agentapi_e2e::cache_contract::Replicas;
+use agentapi_e2e::cache_contract::Fixture;
 use agentapi_gateway::cache::MemoryCache;
 
-async fn replicas() -> anyhow::Result<Replicas> {
+async fn memory() -> anyhow::Result<Fixture> {
     let cache = Arc::new(MemoryCache::default());
-    Ok([cache.clone(), cache])
+    Ok(Fixture {
+        replicas: [cache.clone(), cache],
+        server: None,
+    })
 }
 
-cache_contract!(replicas);
+cache_contract!(memory);

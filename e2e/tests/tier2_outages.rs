@@ -1,13 +1,14 @@
 //! A whole gateway on real PostgreSQL and Redis, while either is away, hangs and comes back.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use agentapi_crds::tenant_config::{MIN_READER, SCHEMA_VERSION, SecretReference, TenantConfig};
 use agentapi_e2e::client::{Answer, Client};
 use agentapi_e2e::eventually::eventually;
 use agentapi_e2e::issuer::{AUDIENCE, Issuer};
 use agentapi_e2e::postgres::TestDatabase;
-use agentapi_e2e::program::setting;
+use agentapi_e2e::redis_server::{RedisServer, own_database, proxied};
 use agentapi_e2e::tcp_proxy::TcpProxy;
 use agentapi_gateway::config::Config;
 use agentapi_gateway::serve::{Embedding, Gateway};
@@ -20,7 +21,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use url::Url;
 use uuid::Uuid;
 
 /// Requests that a user may send at once; the next one comes a minute later.
@@ -32,21 +32,19 @@ struct Broken {
     admin: Client,
     issuer: Issuer,
     postgres: TcpProxy,
-    redis: TcpProxy,
     _stop: DropGuard,
 }
 
 impl Broken {
-    async fn start(database: &TestDatabase) -> Result<Self> {
+    async fn start(database: &TestDatabase, redis_url: &str) -> Result<Self> {
         store::migrate(&database.owner_url()).await?;
         let (postgres, database_url) = database.proxied_gateway_url().await?;
-        let (redis, redis_url) = proxied_redis().await?;
         let issuer = Issuer::new("https://issuer.test")?;
         let settings = [
             ("AGENTAPI_LISTEN", "127.0.0.1:0"),
             ("AGENTAPI_ADMIN_LISTEN", "127.0.0.1:0"),
             ("AGENTAPI_DATABASE_URL", database_url.expose_secret()),
-            ("AGENTAPI_REDIS_URL", redis_url.as_str()),
+            ("AGENTAPI_REDIS_URL", redis_url),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let embedding = Embedding {
@@ -71,7 +69,6 @@ impl Broken {
             admin: Client::new(format!("http://{}", addresses.admin)),
             issuer,
             postgres,
-            redis,
             _stop: stop.drop_guard(),
         })
     }
@@ -124,16 +121,6 @@ impl Broken {
     }
 }
 
-async fn proxied_redis() -> Result<(TcpProxy, Url)> {
-    let mut url = Url::parse(&setting("AGENTAPI_TEST_REDIS_URL")?)?;
-    let host = url.host_str().context("the URL has a host")?;
-    let proxy = TcpProxy::start(format!("{host}:{}", url.port().unwrap_or(6379))).await?;
-    let address = proxy.address();
-    let set = url.set_ip_host(address.ip()).is_ok() && url.set_port(Some(address.port())).is_ok();
-    ensure!(set, "the URL cannot have an address");
-    Ok((proxy, url))
-}
-
 fn organization(issuer: &Issuer) -> Result<TenantConfig> {
     Ok(serde_json::from_value(json!({
         "schemaVersion": SCHEMA_VERSION,
@@ -178,25 +165,65 @@ impl Secrets for NoSecrets {
     }
 }
 
-/// Requests go on, and what they may do is as limited as before.
+/// What the cache's check of `/health` says.
+async fn cache_is(gateway: &Broken, wanted: &str) -> Result<()> {
+    eventually(&format!("the cache is {wanted}"), || async {
+        let health = gateway.admin.send(Method::GET, "/health", &[], "").await?;
+        ensure!(health.status == StatusCode::OK, "requests can go on");
+        let health = health.json()?;
+        let checks = health["checks"].as_array().context("there are checks")?;
+        let cache = checks.iter().find(|check| check["name"] == "cache");
+        ensure!(
+            cache.context("there is the cache")?["status"] == wanted,
+            "{health}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// The metric that says whether the cache is away.
+async fn metric_is(gateway: &Broken, line: &str) -> Result<()> {
+    let metrics = gateway.admin.send(Method::GET, "/metrics", &[], "").await?;
+    let text = String::from_utf8_lossy(&metrics.body);
+    ensure!(
+        text.lines().any(|found| found == line),
+        "{line} is not in\n{text}"
+    );
+    Ok(())
+}
+
+/// Requests go on, what they may do is as limited as before, and the gateway says so.
+async fn expect_to_go_on_without_the_cache(gateway: &Broken) -> Result<()> {
+    assert_eq!(gateway.passed("during").await?, BURST, "without Redis");
+    gateway.expect_locked().await?;
+    cache_is(gateway, "degraded").await?;
+    metric_is(gateway, "agentapi_cache_away 1").await
+}
+
+async fn expect_recovered(gateway: &Broken) -> Result<()> {
+    cache_is(gateway, "ok").await?;
+    metric_is(gateway, "agentapi_cache_away 0").await?;
+    assert_eq!(gateway.passed("after").await?, BURST, "with Redis again");
+    Ok(())
+}
+
+/// The connection to Redis is broken, and what Redis knew is still there afterwards.
 async fn without_redis(break_it: fn(&TcpProxy)) -> Result<()> {
     TestDatabase::with(move |database| async move {
-        let gateway = Broken::start(&database).await?;
+        let (redis, url) = proxied(own_database()?).await?;
+        let gateway = Broken::start(&database, url.as_str()).await?;
         assert_eq!(gateway.passed("before").await?, BURST, "with Redis");
-        break_it(&gateway.redis);
-        assert_eq!(gateway.passed("during").await?, BURST, "without Redis");
-        gateway.expect_locked().await?;
-        gateway.redis.heal();
-        eventually(
-            "what was used before the outage is remembered again",
-            || async {
-                let status = gateway.create("before").await?.status;
-                ensure!(status == StatusCode::TOO_MANY_REQUESTS, "{status}");
-                Ok(())
-            },
-        )
-        .await?;
-        assert_eq!(gateway.passed("after").await?, BURST, "with Redis again");
+        break_it(&redis);
+        expect_to_go_on_without_the_cache(&gateway).await?;
+        redis.heal();
+        expect_recovered(&gateway).await?;
+        let status = gateway.create("before").await?.status;
+        assert_eq!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS,
+            "what was used before the outage is remembered"
+        );
         Ok(())
     })
     .await
@@ -212,10 +239,60 @@ async fn with_a_redis_that_hangs_requests_go_on_within_the_limits() -> Result<()
     without_redis(TcpProxy::hold).await
 }
 
+#[tokio::test]
+async fn a_redis_that_is_killed_and_started_again_forgets_and_is_used_again() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        let mut redis = RedisServer::start().await?;
+        let gateway = Broken::start(&database, &redis.url()).await?;
+        assert_eq!(gateway.passed("before").await?, BURST, "with Redis");
+        redis.kill().await?;
+        expect_to_go_on_without_the_cache(&gateway).await?;
+        redis.restart().await?;
+        expect_recovered(&gateway).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_redis_that_is_suspended_makes_no_line_of_requests_wait() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        let redis = RedisServer::start().await?;
+        let gateway = Broken::start(&database, &redis.url()).await?;
+        assert_eq!(gateway.passed("before").await?, BURST, "with Redis");
+        redis.suspend()?;
+        let begun = Instant::now();
+        assert_eq!(gateway.passed("first").await?, BURST);
+        let first = begun.elapsed();
+        // Eight requests that each waited for the cache would take two seconds.
+        ensure!(
+            first < Duration::from_secs(2),
+            "eight requests took {first:?}"
+        );
+        expect_to_go_on_without_the_cache(&gateway).await?;
+        redis.resume()?;
+        expect_recovered(&gateway).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_without_redis_serves_and_finds_it_later() -> Result<()> {
+    TestDatabase::with(|database| async move {
+        let mut redis = RedisServer::start().await?;
+        redis.kill().await?;
+        let gateway = Broken::start(&database, &redis.url()).await?;
+        expect_to_go_on_without_the_cache(&gateway).await?;
+        redis.restart().await?;
+        expect_recovered(&gateway).await
+    })
+    .await
+}
+
 /// What cannot be recorded does not happen, and says that it may be tried again.
 async fn without_postgres(break_it: fn(&TcpProxy)) -> Result<()> {
     TestDatabase::with(move |database| async move {
-        let gateway = Broken::start(&database).await?;
+        let redis = own_database()?;
+        let gateway = Broken::start(&database, redis.as_str()).await?;
         assert_eq!(gateway.create("before").await?.status, StatusCode::CREATED);
         assert_eq!(gateway.ready().await?, StatusCode::OK);
         break_it(&gateway.postgres);

@@ -1,31 +1,26 @@
-//! The cache on a real Redis: the contract, and what happens when the server forgets or goes away.
+//! The cache on a real Redis, over its own protocol and over REST: the contract, and
+//! what happens when the server forgets or goes away.
 
 use std::sync::Arc;
 
 use agentapi_crds::tenant_config::{RateConfig, RateLimitsConfig, RequestClass};
 use agentapi_e2e::cache_contract;
-use agentapi_e2e::cache_contract::{Replicas, bucket};
+use agentapi_e2e::cache_contract::{Fixture, bucket};
 use agentapi_e2e::eventually::eventually;
-use agentapi_e2e::program::setting;
-use agentapi_e2e::tcp_proxy::TcpProxy;
-use agentapi_gateway::cache::{Cache, RedisCache};
+use agentapi_e2e::peers::{Peer, redis_over_rest};
+use agentapi_e2e::redis_server::{own_database, proxied, shared as server};
+use agentapi_gateway::cache::{Cache, CacheError, RedisCache};
 use agentapi_gateway::domain::audit::Mark;
-use agentapi_gateway::limits::Limiter;
+use agentapi_gateway::limits::{Limiter, Shared};
 use agentapi_gateway::store::TenantId;
-use anyhow::{Context, Result, ensure};
+use agentapi_gateway::telemetry::Metrics;
+use anyhow::{Result, ensure};
+use futures::future::{join_all, try_join_all};
 use url::Url;
 use uuid::Uuid;
 
-async fn replicas() -> Result<Replicas> {
-    Ok([cache(&server()?)?, cache(&server()?)?])
-}
-
-fn server() -> Result<Url> {
-    Ok(Url::parse(&setting("AGENTAPI_TEST_REDIS_URL")?)?)
-}
-
-fn cache(url: &Url) -> Result<Arc<dyn Cache>> {
-    Ok(Arc::new(RedisCache::open(&url.to_string().into())?))
+fn cache(url: &str) -> Result<Arc<dyn Cache>> {
+    Ok(Arc::new(RedisCache::open(&url.to_owned().into())?))
 }
 
 async fn connection() -> Result<redis::aio::ConnectionManager> {
@@ -34,30 +29,82 @@ async fn connection() -> Result<redis::aio::ConnectionManager> {
         .await?)
 }
 
-/// The server behind a proxy, and the URL of the proxy.
-async fn proxied() -> Result<(TcpProxy, Url)> {
-    let mut url = server()?;
-    let target = format!(
-        "{}:{}",
-        url.host_str().context("the URL has a host")?,
-        url.port().unwrap_or(6379)
-    );
-    let proxy = TcpProxy::start(target).await?;
-    url.set_ip_host(proxy.address().ip())
-        .ok()
-        .context("the URL can have an address")?;
-    url.set_port(Some(proxy.address().port()))
-        .ok()
-        .context("the URL can have a port")?;
-    Ok((proxy, url))
+async fn rest() -> Result<Peer> {
+    redis_over_rest(server()?.as_str()).await
 }
 
-cache_contract!(replicas);
+/// Redis's own protocol.
+mod native {
+    use super::*;
+
+    async fn fixture() -> Result<Fixture> {
+        let url = server()?;
+        Ok(Fixture {
+            replicas: [cache(url.as_str())?, cache(url.as_str())?],
+            server: None,
+        })
+    }
+
+    cache_contract!(fixture);
+
+    #[tokio::test]
+    async fn living_replicas_are_counted() -> Result<()> {
+        let url = own_database()?;
+        let replicas = [cache(url.as_str())?, cache(url.as_str())?];
+        cache_contract::living_replicas_are_counted(replicas).await
+    }
+}
+
+/// The protocol of REST services.
+mod over_rest {
+    use super::*;
+
+    async fn fixture() -> Result<Fixture> {
+        let server = rest().await?;
+        Ok(Fixture {
+            replicas: [cache(&server.url)?, cache(&server.url)?],
+            server: Some(server),
+        })
+    }
+
+    cache_contract!(fixture);
+
+    #[tokio::test]
+    async fn living_replicas_are_counted() -> Result<()> {
+        let server = redis_over_rest(own_database()?.as_str()).await?;
+        let replicas = [cache(&server.url)?, cache(&server.url)?];
+        cache_contract::living_replicas_are_counted(replicas).await
+    }
+
+    #[tokio::test]
+    async fn another_token_is_refused() -> Result<()> {
+        let server = rest().await?;
+        let mut url = Url::parse(&server.url)?;
+        ensure!(url.set_password(Some("another")).is_ok());
+        let refused = cache(url.as_str())?.ping().await;
+        assert!(
+            matches!(refused, Err(CacheError::Unavailable(_))),
+            "{refused:?}"
+        );
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn it_shares_buckets_with_replicas_that_speak_to_the_server_itself() -> Result<()> {
+        let rest = rest().await?;
+        let (one, other) = (cache(&rest.url)?, cache(server()?.as_str())?);
+        let bucket = [bucket(1, 2)];
+        assert!(one.take(&bucket).await?.allowed);
+        assert!(other.take(&bucket).await?.allowed);
+        assert!(!one.take(&bucket).await?.allowed);
+        Ok(())
+    }
+}
 
 #[tokio::test]
 async fn a_bucket_is_forgotten_once_it_is_full_again() -> Result<()> {
     let bucket = bucket(60, 10);
-    cache(&server()?)?
+    cache(server()?.as_str())?
         .take(std::slice::from_ref(&bucket))
         .await?;
     let left: i64 = redis::cmd("PTTL")
@@ -73,7 +120,7 @@ async fn a_bucket_is_forgotten_once_it_is_full_again() -> Result<()> {
 
 #[tokio::test]
 async fn a_server_that_forgot_the_script_learns_it_again() -> Result<()> {
-    let cache = cache(&server()?)?;
+    let cache = cache(server()?.as_str())?;
     cache.take(&[bucket(60, 10)]).await?;
     redis::cmd("SCRIPT")
         .arg("FLUSH")
@@ -85,9 +132,9 @@ async fn a_server_that_forgot_the_script_learns_it_again() -> Result<()> {
 
 #[tokio::test]
 async fn a_cache_opens_while_the_server_is_away_and_works_once_it_is_there() -> Result<()> {
-    let (proxy, url) = proxied().await?;
+    let (proxy, url) = proxied(server()?).await?;
     proxy.cut();
-    let cache = cache(&url)?;
+    let cache = cache(url.as_str())?;
     assert!(
         cache.ping().await.is_err(),
         "an answer came through a cut connection"
@@ -96,52 +143,116 @@ async fn a_cache_opens_while_the_server_is_away_and_works_once_it_is_there() -> 
     eventually("the cache answers", || async { Ok(cache.ping().await?) }).await
 }
 
-#[tokio::test]
-async fn limits_hold_locally_through_an_outage_and_across_replicas_after_it() -> Result<()> {
-    let (proxy, url) = proxied().await?;
-    let limiter = Limiter::new(cache(&url)?);
-    let tenant = TenantId(Uuid::new_v4());
-    let limits = RateLimitsConfig {
-        per_user: RateConfig {
-            requests_per_minute: 1,
-            burst: 3,
-        },
-        overrides: Default::default(),
-        organization: None,
-    };
-    let passed = async |requests: usize| {
-        let mut passed = 0;
-        for _ in 0..requests {
-            let decision = limiter
-                .check_limits(tenant, &limits, "alice", RequestClass::Api)
-                .await;
-            passed += usize::from(decision.allowed);
-        }
-        passed
-    };
+/// A replica's limiter, which has said that it lives.
+async fn replica(url: &str) -> Result<(Shared, Limiter)> {
+    let shared = Shared::new(cache(url)?, 1, Metrics::new());
+    shared.announce().await;
+    Ok((shared.clone(), Limiter::new(shared)))
+}
 
-    assert_eq!(
-        (passed(10).await, limiter.is_degraded()),
-        (3, false),
-        "with Redis"
-    );
+fn limits(per_user: u32, organization: Option<u32>) -> RateLimitsConfig {
+    let rate = |burst| RateConfig {
+        requests_per_minute: 1,
+        burst,
+    };
+    RateLimitsConfig {
+        per_user: rate(per_user),
+        overrides: Default::default(),
+        organization: organization.map(rate),
+    }
+}
+
+/// How many of so many requests of a user pass, one after the other.
+async fn passed(
+    limiter: &Limiter,
+    tenant: TenantId,
+    limits: &RateLimitsConfig,
+    requests: usize,
+) -> usize {
+    let mut passed = 0;
+    for _ in 0..requests {
+        let decision = limiter.check_limits(tenant, limits, "alice", RequestClass::Api);
+        passed += usize::from(decision.await.allowed);
+    }
+    passed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn three_replicas_grant_not_one_request_too_many() -> Result<()> {
+    let url = own_database()?;
+    let url = url.as_str();
+    let replicas = [
+        replica(url).await?,
+        replica(url).await?,
+        replica(url).await?,
+    ];
+    let (tenant, limits) = (TenantId(Uuid::new_v4()), limits(50, Some(120)));
+    let requests = (0..900).map(|number| {
+        let (_, limiter) = &replicas[number % 3];
+        let (limiter, limits) = (limiter.clone(), limits.clone());
+        let user = format!("user-{}", number / 3 % 4);
+        tokio::spawn(async move {
+            let decision = limiter
+                .check_limits(tenant, &limits, &user, RequestClass::Mcp)
+                .await;
+            (user, decision.allowed)
+        })
+    });
+    let decided = try_join_all(requests).await?;
+    for (shared, _) in &replicas {
+        assert!(!shared.is_degraded(), "a replica decided alone");
+    }
+    let allowed = |name: &str| {
+        let of_user = decided
+            .iter()
+            .filter(|(user, allowed)| *allowed && user == name);
+        of_user.count()
+    };
+    let each = ["user-0", "user-1", "user-2", "user-3"].map(allowed);
+    assert!(each.iter().all(|count| *count <= 50), "{each:?}");
+    assert_eq!(each.iter().sum::<usize>(), 120, "{each:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn replicas_without_the_server_grant_the_limit_together_and_recover() -> Result<()> {
+    let (proxy, url) = proxied(own_database()?).await?;
+    let url = url.as_str();
+    let replicas = [
+        replica(url).await?,
+        replica(url).await?,
+        replica(url).await?,
+    ];
+    // Each has been told how many there are once all have said so.
+    join_all(replicas.iter().map(|(shared, _)| shared.announce())).await;
+    let (tenant, limits) = (TenantId(Uuid::new_v4()), limits(9, None));
+    assert_eq!(passed(&replicas[0].1, tenant, &limits, 20).await, 9);
     proxy.cut();
-    assert_eq!(
-        (passed(10).await, limiter.is_degraded()),
-        (3, true),
-        "without Redis"
-    );
-    proxy.heal();
-    eventually("the limiter recovers without a restart", || async {
+    for (shared, limiter) in &replicas {
         assert_eq!(
-            passed(1).await,
+            (
+                passed(limiter, tenant, &limits, 20).await,
+                shared.is_degraded()
+            ),
+            (3, true),
+            "a third of nine, alone"
+        );
+    }
+    proxy.heal();
+    for (shared, limiter) in &replicas {
+        eventually("the replica recovers without a restart", || async {
+            shared.announce().await;
+            ensure!(!shared.is_degraded(), "still degraded");
+            Ok(())
+        })
+        .await?;
+        assert_eq!(
+            passed(limiter, tenant, &limits, 1).await,
             0,
             "what was used before the outage was forgotten"
         );
-        ensure!(!limiter.is_degraded(), "still degraded");
-        Ok(())
-    })
-    .await
+    }
+    Ok(())
 }
 
 fn mark(number: u64) -> Mark {
@@ -153,8 +264,18 @@ fn mark(number: u64) -> Mark {
 
 #[tokio::test]
 async fn an_anchor_is_raised_and_never_lowered() -> Result<()> {
+    anchor_is_raised_and_never_lowered(server()?.as_str()).await
+}
+
+#[tokio::test]
+async fn an_anchor_over_rest_is_raised_and_never_lowered() -> Result<()> {
+    let server = rest().await?;
+    anchor_is_raised_and_never_lowered(&server.url).await
+}
+
+async fn anchor_is_raised_and_never_lowered(url: &str) -> Result<()> {
     let tenant = TenantId(Uuid::new_v4());
-    let anchors = agentapi_gateway::cache::anchors(Some(&server()?.to_string().into()))?;
+    let anchors = agentapi_gateway::cache::anchors(Some(&url.to_owned().into()))?;
     assert_eq!(anchors.anchor(tenant).await?, None);
     for number in [9, 10, 3] {
         anchors.raise(tenant, &mark(number)).await?;
@@ -171,7 +292,7 @@ async fn an_anchor_is_raised_and_never_lowered() -> Result<()> {
 #[tokio::test]
 async fn an_anchor_that_cannot_be_read_is_an_error_and_not_absent() -> Result<()> {
     let tenant = TenantId(Uuid::new_v4());
-    let (proxy, url) = proxied().await?;
+    let (proxy, url) = proxied(server()?).await?;
     let anchors = agentapi_gateway::cache::anchors(Some(&url.to_string().into()))?;
     anchors.raise(tenant, &mark(1)).await?;
     proxy.hold();

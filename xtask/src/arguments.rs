@@ -105,7 +105,7 @@ pub(crate) struct OperatorBench {
 
 #[derive(Debug, Args)]
 pub(crate) struct GatewayBench {
-    /// Measure only this (repeatable): hot, audit, sessions, churn
+    /// Measure only this (repeatable): hot, audit, sessions, redis, churn
     #[arg(long, value_name = "SUBJECT")]
     pub(crate) only: Vec<String>,
     /// Sessions and MCP clients that are opened and closed again

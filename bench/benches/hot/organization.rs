@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use agentapi_crds::tenant_config::{
-    AuditConfig, AuditDurability, BreakerConfig, ClaimPaths, CredentialScope, EgressConfig,
-    EgressDestination, IdentityConfig, InjectionRule, IssuerConfig, IssuerKeys, MIN_READER, Merge,
-    PolicyMode, PromptConfig, PromptLevel, PromptMatch, RateConfig, RateLimitsConfig,
-    RemoteTransport, RetriesConfig, SCHEMA_VERSION, SanitizeConfig, SanitizeMode, ServerConfig,
-    ServerLimits, ServerTarget, SessionsConfig, TenantConfig, ToolsConfig,
+    AuditConfig, AuditDurability, BreakerConfig, ClaimPaths, ConcurrencyConfig, CredentialScope,
+    EgressConfig, EgressDestination, IdentityConfig, InjectionRule, IssuerConfig, IssuerKeys,
+    MIN_READER, Merge, PolicyMode, PromptConfig, PromptLevel, PromptMatch, RateConfig,
+    RateLimitsConfig, RemoteTransport, RetriesConfig, SCHEMA_VERSION, SanitizeConfig, SanitizeMode,
+    ServerConfig, ServerLimits, ServerTarget, SessionsConfig, TenantConfig, ToolsConfig,
 };
 use anyhow::Result;
 use uuid::Uuid;
@@ -47,6 +47,7 @@ pub(crate) fn acme(key_set: String) -> Result<TenantConfig> {
             overrides: BTreeMap::new(),
             organization: None,
         },
+        concurrency: ConcurrencyConfig::default(),
         audit: AuditConfig {
             retention_days: 365,
             durability: AuditDurability::Synchronous,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod hot;
+mod redis;
 mod rounds;
 mod sessions;
 
@@ -27,6 +28,7 @@ pub(crate) async fn measure(options: &GatewayOptions) -> Result<()> {
             Subject::Hot => hot::read(&options.criterion, &mut report)?,
             Subject::Audit => audit::measure(&mut report).await?,
             Subject::Sessions => sessions::measure(&mut report).await?,
+            Subject::Redis => redis::measure(&mut report).await?,
         }
     }
     println!("{}", report.table());

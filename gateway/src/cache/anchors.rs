@@ -1,29 +1,36 @@
 //! The last checkpoints of the audit record, kept away from the database.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use redis::Script;
-use redis::aio::ConnectionManager;
+use redis::FromRedisValue;
 
 use super::CacheError;
+use super::connection::{Connection, Script};
 use crate::audit::{AnchorError, Anchors};
 use crate::domain::audit::Mark;
 use crate::store::TenantId;
 
 /// Anchors in Redis. They have no expiry: give Redis persistence to keep them over its restarts.
 pub struct RedisAnchors {
-    connection: ConnectionManager,
+    connection: Arc<dyn Connection>,
     raise: Script,
 }
 
 impl RedisAnchors {
-    pub(super) fn new(connection: ConnectionManager) -> Self {
+    pub(super) fn new(connection: Arc<dyn Connection>) -> Self {
         Self {
             connection,
             raise: Script::new(include_str!("raise.lua")),
         }
+    }
+
+    async fn kept(&self, tenant: TenantId) -> Result<Option<String>, CacheError> {
+        let mut get = redis::cmd("GET");
+        get.arg(key(tenant));
+        let kept = self.connection.run(&get).await?;
+        FromRedisValue::from_redis_value(kept).map_err(CacheError::Answer)
     }
 }
 
@@ -34,22 +41,16 @@ fn key(tenant: TenantId) -> String {
 #[async_trait]
 impl Anchors for RedisAnchors {
     async fn raise(&self, tenant: TenantId, mark: &Mark) -> Result<(), AnchorError> {
-        self.raise
-            .key(key(tenant))
-            .arg(mark.number)
-            .arg(&mark.hash)
-            .invoke_async::<u64>(&mut self.connection.clone())
-            .await
-            .map_err(CacheError::Unavailable)?;
+        let key = key(tenant);
+        let raised = self.raise.call(&*self.connection, |call| {
+            call.arg(1).arg(&key).arg(mark.number).arg(&mark.hash);
+        });
+        raised.await.map_err(CacheError::Unavailable)?;
         Ok(())
     }
 
     async fn anchor(&self, tenant: TenantId) -> Result<Option<Mark>, AnchorError> {
-        let kept: Option<String> = redis::cmd("GET")
-            .arg(key(tenant))
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(CacheError::Unavailable)?;
+        let kept = self.kept(tenant).await?;
         kept.map(|text| text.parse().map_err(|_| AnchorError::Unreadable(text)))
             .transpose()
     }

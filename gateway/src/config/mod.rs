@@ -36,6 +36,10 @@ pub struct Config {
     pub database_url: Option<SecretString>,
     /// Where the cache is; in memory if absent.
     pub redis_url: Option<SecretString>,
+    /// How many replicas share limits, until the cache has told.
+    pub replicas: u32,
+    /// Most requests under way at one time.
+    pub requests_under_way: usize,
     /// Keys for stored credentials, where there are any.
     pub encryption_keys: Option<EncryptionKeys>,
     /// PEM of the key that signs tokens for stdio bridges.
@@ -89,6 +93,8 @@ struct Text {
     allowed_origins: String,
     database_url: SecretString,
     redis_url: SecretString,
+    replicas: String,
+    requests_under_way: String,
     encryption_keys: SecretString,
     encryption_keys_file: String,
     bridge_signing_key: SecretString,
@@ -141,7 +147,13 @@ impl Config {
             redis_url: parse::secret(
                 "redis_url",
                 &text.redis_url,
-                &["redis://", "rediss://", "https://"],
+                &["redis://", "rediss://", "https://", "http://"],
+            )?,
+            replicas: parse::number("replicas", &text.replicas, 1..=1000)? as u32,
+            requests_under_way: parse::number(
+                "requests_under_way",
+                &text.requests_under_way,
+                16..=1 << 20,
             )?,
             encryption_keys: parse::encryption_keys(
                 &text.encryption_keys,

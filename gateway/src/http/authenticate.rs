@@ -9,16 +9,17 @@ use agentapi_crds::tenant_config::RequestClass;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::USER_AGENT;
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName};
 
 use super::denied::{denied, require};
+use super::under_way::hold;
 use super::{AppState, ErrorCode, Problem, address, request_id};
 use crate::auth::{AuthError, Caller, bearer};
 use crate::domain::access::Right;
 use crate::domain::audit::Context;
-use crate::limits::Decision;
+use crate::limits::{Decision, Refusal, UnderWay};
 use crate::tenants::Tenant;
 
 /// Longest `User-Agent` that is recorded.
@@ -36,8 +37,8 @@ pub(super) struct Gate {
     pub(super) class: RequestClass,
 }
 
-/// Lets a request on whose caller is known, does not ask too often, and holds
-/// the right that the route needs.
+/// Lets a request on that the gateway has room for, whose caller is known, does not
+/// ask too often, and holds the right that the route needs.
 pub(super) async fn admit(
     State(gate): State<Gate>,
     path: RawPathParams,
@@ -69,16 +70,23 @@ async fn pass(
         .find(|(name, _)| *name == "organization")
         .map(|(_, value)| value.to_owned());
     let origin = Origin::of(state, &request);
+    let door = state
+        .admission
+        .enter(request.headers().get(AUTHORIZATION))
+        .map_err(|refusal| turned_away(state, refusal))?;
     let caller = match authenticate(state, request.headers(), organization.as_deref()).await {
         Ok(caller) => caller,
         Err(error) => return Err(refused(state, *class, &origin, error, organization).await),
     };
-    let decision = within_rate(state, &caller, *class).await?;
+    drop(door);
+    let under_way = seat(state, &caller)?;
+    let decision = within_rate(state, &caller, *class, 1).await?;
     let context = origin.context(&caller.tenant, &caller.user);
     require(state, &caller, &context, *right, origin.resource()).await?;
     request.extensions_mut().insert(context);
     request.extensions_mut().insert(caller);
-    let mut response = next.run(request).await;
+    let method = request.method().clone();
+    let mut response = hold(next.run(request).await, &method, under_way);
     for (name, value) in rate_headers(&decision) {
         response.headers_mut().insert(name, value.into());
     }
@@ -94,22 +102,58 @@ async fn authenticate(
     state.authenticator.authenticate(token, organization).await
 }
 
-/// Counts a further MCP message of a request against the caller's rate.
-pub(crate) async fn within_mcp_rate(state: &AppState, caller: &Caller) -> Result<(), Problem> {
-    within_rate(state, caller, RequestClass::Mcp)
-        .await
-        .map(drop)
+/// Counts further MCP messages of a request against the caller's rate.
+pub(crate) async fn within_mcp_rate(
+    state: &AppState,
+    caller: &Caller,
+    messages: usize,
+) -> Result<(), Problem> {
+    let class = RequestClass::Mcp;
+    within_rate(state, caller, class, messages).await.map(drop)
+}
+
+/// A seat for the caller, among those of their organization.
+fn seat(state: &AppState, caller: &Caller) -> Result<UnderWay, Problem> {
+    // Whom the reserve is for: people who administer, not the programs that hold their keys.
+    let administrator = caller.may(Right::ApiKeysAdminister);
+    let cap = caller.tenant.config.concurrency.requests;
+    state
+        .admission
+        .seat(caller.tenant_id(), administrator, cap)
+        .map_err(|refusal| turned_away(state, refusal))
+}
+
+fn turned_away(state: &AppState, refusal: Refusal) -> Problem {
+    let (code, detail) = match refusal {
+        Refusal::Cap => {
+            state.metrics.capped();
+            let detail = "the organization has as many requests under way as it may";
+            (ErrorCode::ConcurrencyLimit, detail)
+        }
+        Refusal::Overload => {
+            let detail = "the gateway has as much under way as it can serve";
+            (ErrorCode::Overloaded, detail)
+        }
+    };
+    Problem::new(code, detail).retry_after(1)
 }
 
 async fn within_rate(
     state: &AppState,
     caller: &Caller,
     class: RequestClass,
+    requests: usize,
 ) -> Result<Decision, Problem> {
-    let decision = state
-        .limiter
-        .check(&caller.tenant, &caller.user, class)
-        .await;
+    let (tenant, user) = (&caller.tenant, &caller.user);
+    let decision = match requests {
+        1 => state.limiter.check(tenant, user, class).await,
+        _ => {
+            state
+                .limiter
+                .check_times(tenant, user, class, requests)
+                .await
+        }
+    };
     if decision.allowed {
         return Ok(decision);
     }
@@ -132,7 +176,7 @@ async fn refused(
     let AuthError::AnotherOrganization(caller) = error else {
         return problem;
     };
-    if let Err(limited) = within_rate(state, &caller, class).await {
+    if let Err(limited) = within_rate(state, &caller, class, 1).await {
         return limited;
     }
     denied(

@@ -34,6 +34,7 @@ mod session_members;
 mod sessions;
 mod state;
 mod streams;
+mod under_way;
 mod well_known;
 
 use std::any::Any;

@@ -63,8 +63,10 @@ pub enum ErrorCode {
     PromptRefused,
     /// The caller, or its organization, asks too often.
     RateLimited,
-    /// The user has as many event streams as is allowed.
+    /// The user, or the organization, has as many event streams as is allowed.
     StreamLimit,
+    /// The organization has as many requests under way as is allowed.
+    ConcurrencyLimit,
     /// A header asks for something that this version does not serve.
     NotSupported,
     /// A defect of the gateway; its log has more under the request id.
@@ -75,13 +77,15 @@ pub enum ErrorCode {
     EncryptionNotConfigured,
     /// An authorization server did not do its part.
     AuthorizationServerFailed,
+    /// The gateway has as much under way as it can serve.
+    Overloaded,
     /// The request took longer than the gateway waits.
     Timeout,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -107,11 +111,13 @@ impl ErrorCode {
         Self::PromptRefused,
         Self::RateLimited,
         Self::StreamLimit,
+        Self::ConcurrencyLimit,
         Self::NotSupported,
         Self::Internal,
         Self::Unavailable,
         Self::EncryptionNotConfigured,
         Self::AuthorizationServerFailed,
+        Self::Overloaded,
         Self::Timeout,
     ];
 
@@ -268,6 +274,12 @@ impl ErrorCode {
                 "Too many event streams",
                 true,
             ),
+            Self::ConcurrencyLimit => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "concurrency_limit",
+                "Too many requests at one time",
+                true,
+            ),
             Self::NotSupported => (
                 StatusCode::BAD_REQUEST,
                 "not_supported",
@@ -296,6 +308,12 @@ impl ErrorCode {
                 StatusCode::BAD_GATEWAY,
                 "authorization_server_failed",
                 "The authorization server did not do its part",
+                true,
+            ),
+            Self::Overloaded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "The gateway has enough to do",
                 true,
             ),
             Self::Timeout => (

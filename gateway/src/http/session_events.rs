@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::problem::ProblemDocument;
 use super::sessions::session_id;
-use super::streams::Place;
+use super::streams::{Full, Place};
 use super::{AppState, ErrorCode, Problem};
 use crate::auth::Caller;
 use crate::store::SessionEvent;
@@ -102,8 +102,15 @@ struct Following {
 
 impl Following {
     fn place(&self) -> Result<Place, Problem> {
-        self.state.streams.open(&self.caller).ok_or_else(|| {
-            let detail = "the user has as many event streams as a replica keeps: close one first";
+        let cap = self.caller.tenant.config.concurrency.streams;
+        let most = self.state.admission.own_part(cap);
+        self.state.streams.open(&self.caller, most).map_err(|full| {
+            let detail = match full {
+                Full::User => {
+                    "the user has as many event streams as a replica keeps: close one first"
+                }
+                Full::Organization => "the organization has as many event streams as it may",
+            };
             Problem::new(ErrorCode::StreamLimit, detail).retry_after(1)
         })
     }

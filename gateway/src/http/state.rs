@@ -10,7 +10,7 @@ use super::Streams;
 use crate::audit::{Anchors, Recorder};
 use crate::auth::Authenticator;
 use crate::domain::audit::Signer;
-use crate::limits::Limiter;
+use crate::limits::{Admission, Limiter};
 use crate::mcp::{Mcp, Origins};
 use crate::oauth::OAuth;
 use crate::store::Store;
@@ -26,6 +26,8 @@ pub struct Services {
     pub authenticator: Authenticator,
     /// How often callers may call.
     pub limiter: Limiter,
+    /// How much may be under way at one time.
+    pub admission: Admission,
     /// What outlives the process.
     pub store: Arc<dyn Store>,
     /// The record.

@@ -1,11 +1,12 @@
-//! Event streams that are open: few for each user, all closed at shutdown.
+//! Event streams that are open: few for each user, no more for an organization than
+//! it may have, all closed at shutdown.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::auth::Caller;
+use crate::limits::{Counts, Held};
 use crate::store::TenantId;
 
 /// Most streams of one user on one replica.
@@ -16,29 +17,35 @@ type User = (TenantId, Arc<str>);
 /// The open streams of this process. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Streams {
-    open: Arc<Mutex<HashMap<User, usize>>>,
+    users: Counts<User>,
+    organizations: Counts<TenantId>,
     closing: CancellationToken,
 }
 
-/// A place among a user's streams, given back when dropped.
+/// A place among the streams of a user and of their organization, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    streams: Streams,
-    user: User,
+    _of_user: Held<User>,
+    _of_organization: Held<TenantId>,
+}
+
+/// Why there is no place for one more stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    User,
+    Organization,
 }
 
 impl Streams {
-    /// A place for one more stream of the caller; none if they have enough.
-    pub(super) fn open(&self, caller: &Caller) -> Option<Place> {
-        let user = (caller.tenant_id(), caller.user.clone());
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(user.clone()).or_default();
-        if *count >= MOST {
-            return None;
-        }
-        *count += 1;
-        let streams = self.clone();
-        Some(Place { streams, user })
+    /// A place for one more stream of the caller, whose organization may have `most` on this replica.
+    pub(super) fn open(&self, caller: &Caller, most: usize) -> Result<Place, Full> {
+        let tenant = caller.tenant_id();
+        let of_user = self.users.take(&(tenant, caller.user.clone()), MOST);
+        let of_organization = self.organizations.take(&tenant, most);
+        Ok(Place {
+            _of_user: of_user.ok_or(Full::User)?,
+            _of_organization: of_organization.ok_or(Full::Organization)?,
+        })
     }
 
     /// Ends all streams, for good.
@@ -49,18 +56,5 @@ impl Streams {
     /// Done when the streams are to end.
     pub(super) fn closed(&self) -> WaitForCancellationFutureOwned {
         self.closing.clone().cancelled_owned()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let open = self.streams.open.lock();
-        let mut open = open.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.user);
-            }
-        }
     }
 }

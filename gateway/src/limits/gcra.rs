@@ -28,6 +28,16 @@ impl Rate {
         }
     }
 
+    /// One of so many equal parts: a bucket that fills so many times as slowly and
+    /// holds as much less, but never less than one request.
+    pub fn part(self, parts: u32) -> Self {
+        let parts = parts.max(1);
+        Self {
+            interval: self.interval * i64::from(parts),
+            burst: (self.burst / parts).max(1),
+        }
+    }
+
     /// Microseconds in which the bucket gains one request.
     pub fn interval(self) -> i64 {
         self.interval

@@ -81,3 +81,12 @@ fn a_bucket_far_ahead_of_the_clock_is_an_empty_one() {
         rate.level(Some(rate.capacity()), 0)
     );
 }
+
+#[test]
+fn parts_together_are_no_more_than_the_whole_and_never_nothing() {
+    let whole = Rate::new(60, 10);
+    let part = whole.part(3);
+    assert_eq!((part.burst(), part.interval()), (3, 3 * whole.interval()));
+    assert_eq!(Rate::new(60, 1).part(3).burst(), 1);
+    assert_eq!(whole.part(1), whole);
+}

@@ -1,22 +1,15 @@
-//! Which buckets a request takes from, and what happens without Redis.
+//! Which buckets a request takes from.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agentapi_crds::tenant_config::{RateConfig, RateLimitsConfig, RequestClass};
 use aws_lc_rs::digest;
 use uuid::Uuid;
 
-use super::{Level, Rate};
-use crate::cache::{Bucket, Cache, MemoryCache, Taken};
+use super::{Level, Rate, Shared};
+use crate::cache::{Bucket, Taken};
 use crate::store::TenantId;
 use crate::tenants::Tenant;
-
-/// How long a request waits for the cache before it is decided here.
-const CACHE_TIMEOUT: Duration = Duration::from_millis(300);
-
-/// How long the cache is left alone after it failed.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a request is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,40 +26,28 @@ pub struct Decision {
     pub retry_after: Option<Duration>,
 }
 
-/// Limits requests by user and class, and by organization.
-///
-/// The cache decides for all replicas. While it is away, each replica decides by
-/// itself, so that requests go on: limits then hold for each replica. The cache
-/// is tried again every second, by one request.
+/// What came of no request.
+const NOTHING_TAKEN: Taken = Taken {
+    allowed: true,
+    levels: Vec::new(),
+};
+
+/// Limits requests by user and class, and by organization. Cloning is cheap.
+#[derive(Clone)]
 pub struct Limiter {
-    cache: Arc<dyn Cache>,
-    local: MemoryCache,
-    /// While the cache is away: when it is tried next.
-    next_try: Mutex<Option<Instant>>,
+    shared: Shared,
 }
 
 impl Limiter {
-    /// A limiter on a cache.
-    pub fn new(cache: Arc<dyn Cache>) -> Self {
-        Self {
-            cache,
-            local: MemoryCache::default(),
-            next_try: Mutex::new(None),
-        }
+    /// A limiter on buckets that replicas share.
+    pub fn new(shared: Shared) -> Self {
+        Self { shared }
     }
 
     /// Counts a request of a user, unless it is refused.
     pub async fn check(&self, tenant: &Tenant, user: &str, class: RequestClass) -> Decision {
         self.check_limits(tenant.id, &tenant.config.rate_limits, user, class)
             .await
-    }
-
-    /// Whether limits are those of this replica alone, because the cache is away.
-    pub fn is_degraded(&self) -> bool {
-        self.next_try
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
     }
 
     /// As [`check`](Limiter::check), by limits that are given.
@@ -77,58 +58,23 @@ impl Limiter {
         user: &str,
         class: RequestClass,
     ) -> Decision {
-        let taken = self.take(&buckets(tenant.0, limits, user, class)).await;
-        decide(&taken)
+        let buckets = buckets(tenant.0, limits, user, class);
+        decide(&self.shared.take(&buckets).await)
     }
 
-    async fn take(&self, buckets: &[Bucket]) -> Taken {
-        if self.cache_may_be_asked() {
-            match tokio::time::timeout(CACHE_TIMEOUT, self.cache.take(buckets)).await {
-                Ok(Ok(taken)) => {
-                    self.cache_answered();
-                    return taken;
-                }
-                Ok(Err(error)) => self.cache_failed(&error.to_string()),
-                Err(_) => self.cache_failed("no answer in time"),
-            }
-        }
-        self.local.take_now(buckets)
-    }
-
-    /// True while the cache answers; while it is away, true for one request a pause.
-    fn cache_may_be_asked(&self) -> bool {
-        let mut next_try = self.next_try.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        match *next_try {
-            None => true,
-            Some(at) if now >= at => {
-                *next_try = Some(now + PAUSE);
-                true
-            }
-            Some(_) => false,
-        }
-    }
-
-    fn cache_answered(&self) {
-        let was_away = self
-            .next_try
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .is_some();
-        if was_away {
-            tracing::info!("the cache answers again: limits hold across replicas");
-        }
-    }
-
-    fn cache_failed(&self, error: &str) {
-        let mut next_try = self.next_try.lock().unwrap_or_else(PoisonError::into_inner);
-        if next_try.replace(Instant::now() + PAUSE).is_none() {
-            tracing::warn!(
-                error,
-                "the cache is away: limits hold for each replica alone"
-            );
-        }
+    /// Counts several requests that a user sent at once: tells of the first that is
+    /// refused, or of the last.
+    pub async fn check_times(
+        &self,
+        tenant: &Tenant,
+        user: &str,
+        class: RequestClass,
+        times: usize,
+    ) -> Decision {
+        let buckets = buckets(tenant.id.0, &tenant.config.rate_limits, user, class);
+        let taken = self.shared.take_times(&buckets, times).await;
+        let refused = taken.iter().find(|taken| !taken.allowed);
+        decide(refused.or(taken.last()).unwrap_or(&NOTHING_TAKEN))
     }
 }
 

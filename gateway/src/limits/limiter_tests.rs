@@ -2,10 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use agentapi_crds::tenant_config::TenantConfig;
+
 use super::*;
-use crate::cache::CacheError;
+use crate::cache::{Cache, CacheError, MemoryCache};
+use crate::telemetry::Metrics;
+use crate::tenants::compile;
+use crate::tenants::test_config::{config, environment};
 
 const ACME: TenantId = TenantId(Uuid::from_u128(1));
 const GLOBEX: TenantId = TenantId(Uuid::from_u128(2));
@@ -22,6 +29,28 @@ impl Cache for Unsteady {
     async fn take(&self, buckets: &[Bucket]) -> Result<Taken, CacheError> {
         self.ping().await?;
         Ok(self.memory.take_now(buckets))
+    }
+
+    async fn take_times(&self, buckets: &[Bucket], times: usize) -> Result<Vec<Taken>, CacheError> {
+        self.ping().await?;
+        self.memory.take_times(buckets, times).await
+    }
+
+    async fn announce(&self, _: Uuid) -> Result<u32, CacheError> {
+        self.ping().await?;
+        Ok(2)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<String>, CacheError> {
+        self.memory.get(key).await
+    }
+
+    async fn set(&self, key: &str, value: &str, lifetime: Duration) -> Result<(), CacheError> {
+        self.memory.set(key, value, lifetime).await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), CacheError> {
+        self.memory.remove(key).await
     }
 
     async fn ping(&self) -> Result<(), CacheError> {
@@ -55,8 +84,12 @@ fn limits() -> RateLimitsConfig {
     }
 }
 
+fn shared(cache: Arc<dyn Cache>) -> Shared {
+    Shared::new(cache, 1, Metrics::new())
+}
+
 fn limiter() -> Limiter {
-    Limiter::new(Arc::new(MemoryCache::default()))
+    Limiter::new(shared(Arc::new(MemoryCache::default())))
 }
 
 /// How many of 20 requests pass.
@@ -149,22 +182,95 @@ async fn the_decision_tells_what_is_left_and_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn without_the_cache_requests_go_on_under_the_replicas_own_limit() {
+async fn without_the_cache_requests_go_on_under_this_replicas_part_of_the_limit() {
     let cache = Arc::new(Unsteady::default());
+    let shared = shared(cache.clone());
+    let limiter = Limiter::new(shared.clone());
+    shared.announce().await;
     cache.away.store(true, Ordering::SeqCst);
-    let limiter = Limiter::new(cache);
-    assert_eq!(passed(&limiter, ACME, "alice", RequestClass::Api).await, 3);
-    assert!(limiter.is_degraded());
+    // Three at once, and two replicas: one each. Five of the other class: two each.
+    assert_eq!(passed(&limiter, ACME, "alice", RequestClass::Api).await, 1);
+    assert_eq!(passed(&limiter, ACME, "alice", RequestClass::Mcp).await, 2);
+    assert!(shared.is_degraded());
 }
 
 #[tokio::test]
 async fn the_cache_is_used_again_once_it_answers() {
     let cache = Arc::new(Unsteady::default());
+    let shared = shared(cache.clone());
+    let limiter = Limiter::new(shared.clone());
     cache.away.store(true, Ordering::SeqCst);
-    let limiter = Limiter::new(cache.clone());
     passed(&limiter, ACME, "alice", RequestClass::Api).await;
     cache.away.store(false, Ordering::SeqCst);
-    *limiter.next_try.lock().expect("no panic") = Some(Instant::now());
+    passed(&limiter, ACME, "bob", RequestClass::Api).await;
+    assert!(shared.is_degraded(), "a request found out for itself");
+    shared.announce().await;
+    assert!(!shared.is_degraded());
     assert_eq!(passed(&limiter, ACME, "alice", RequestClass::Api).await, 3);
-    assert!(!limiter.is_degraded());
+}
+
+#[tokio::test]
+async fn a_cache_that_hangs_makes_one_request_wait_and_no_further_one() {
+    let shared = shared(Arc::new(Hanging));
+    let limiter = Limiter::new(shared.clone());
+    limiter
+        .check_limits(ACME, &limits(), "alice", RequestClass::Api)
+        .await;
+    let limits = limits();
+    let next = limiter.check_limits(ACME, &limits, "bob", RequestClass::Api);
+    assert!(
+        futures::FutureExt::now_or_never(next).is_some(),
+        "a second request waits"
+    );
+}
+
+/// A cache that never answers.
+struct Hanging;
+
+#[async_trait]
+impl Cache for Hanging {
+    async fn take(&self, _: &[Bucket]) -> Result<Taken, CacheError> {
+        std::future::pending().await
+    }
+
+    async fn take_times(&self, _: &[Bucket], _: usize) -> Result<Vec<Taken>, CacheError> {
+        std::future::pending().await
+    }
+
+    async fn announce(&self, _: Uuid) -> Result<u32, CacheError> {
+        std::future::pending().await
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<String>, CacheError> {
+        std::future::pending().await
+    }
+
+    async fn set(&self, _: &str, _: &str, _: Duration) -> Result<(), CacheError> {
+        std::future::pending().await
+    }
+
+    async fn remove(&self, _: &str) -> Result<(), CacheError> {
+        std::future::pending().await
+    }
+
+    async fn ping(&self) -> Result<(), CacheError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn several_at_once_count_as_several_and_tell_of_the_first_refused() {
+    let limiter = limiter();
+    let config = TenantConfig {
+        rate_limits: limits(),
+        ..config("acme")
+    };
+    let tenant = compile(config, None, &environment(None)).unwrap();
+    let three = limiter.check_times(&tenant, "alice", RequestClass::Api, 3);
+    assert!(three.await.allowed);
+    let four = limiter
+        .check_times(&tenant, "bob", RequestClass::Api, 4)
+        .await;
+    assert_eq!((four.allowed, four.remaining), (false, 0));
+    assert!(four.retry_after.is_some());
 }

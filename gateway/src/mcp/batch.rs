@@ -57,10 +57,10 @@ pub(super) async fn serve(
 
 /// Counts the items against the caller's rate; the request itself was counted before.
 async fn charge(exchange: &Exchange, items: usize) -> Result<(), Problem> {
-    for _ in 1..items {
-        within_mcp_rate(&exchange.state, &exchange.caller).await?;
+    match items.saturating_sub(1) {
+        0 => Ok(()),
+        further => within_mcp_rate(&exchange.state, &exchange.caller, further).await,
     }
-    Ok(())
 }
 
 /// One item's problem, as the others' answers leave room for it. A session that

@@ -22,7 +22,7 @@ use crate::domain::events::Retries;
 use crate::events::Dispatcher;
 use crate::http::{AppState, Services, Streams, router};
 use crate::internal::{self, Internal, OperatorAccess};
-use crate::limits::Limiter;
+use crate::limits::{Admission, Limiter, Shared};
 use crate::mcp::{Mcp, Origins};
 use crate::oauth::{self, OAuth};
 use crate::store::Store;
@@ -50,7 +50,8 @@ pub struct Gateway {
     config: Config,
     store: Arc<dyn Store>,
     cache: Arc<dyn Cache>,
-    limiter: Limiter,
+    shared: Shared,
+    admission: Admission,
     recorder: Recorder,
     keeper: Keeper,
     signer: Option<Arc<Signer>>,
@@ -88,8 +89,10 @@ impl Gateway {
         install_crypto();
         rekeying::check(&*store, config.encryption_keys.as_ref()).await?;
         let cache = cache::open(config.redis_url.as_ref())?;
-        let limiter = Limiter::new(cache.clone());
         let metrics = Metrics::new();
+        let shared = Shared::new(cache.clone(), config.replicas, metrics.clone());
+        let most = config.requests_under_way;
+        let admission = Admission::new(most, shared.clone(), metrics.clone());
         let tenants = Tenants::default();
         let signer = record::signer(&config)?;
         let anchors = cache::anchors(config.redis_url.as_ref())?;
@@ -127,7 +130,8 @@ impl Gateway {
             config,
             store,
             cache,
-            limiter,
+            shared,
+            admission,
             recorder,
             keeper,
             signer,
@@ -174,6 +178,8 @@ impl Gateway {
         let readiness = self.readiness(shutdown.clone());
         let health = self.health();
         let watching = tokio::spawn(health.clone().watch(shutdown.clone()));
+        let sharing = tokio::spawn(self.shared.clone().watch(shutdown.clone()));
+        let admitting = tokio::spawn(self.admission.clone().watch(shutdown.clone()));
         let sweeping = tokio::spawn(sweeper::run(self.store.clone(), shutdown.clone()));
         let delivering = tokio::spawn(self.dispatcher().run(shutdown.clone()));
         let revoking = tokio::spawn(self.oauth.clone().revoke_all(shutdown.clone()));
@@ -212,6 +218,8 @@ impl Gateway {
         sweeping.abort();
         revoking.abort();
         watching.abort();
+        sharing.abort();
+        admitting.abort();
         drop(stop_admin);
         let operated = operations.await.unwrap_or(Ok(()));
         served.and(operated).map_err(ServeError::Failed)
@@ -230,6 +238,8 @@ impl Gateway {
         Health::new(Sources {
             store: self.store.clone(),
             cache: self.cache.clone(),
+            shared: self.shared.clone(),
+            encryption_keys: self.config.encryption_keys.clone(),
             tenants: self.tenants.clone(),
             synced: self.synced.subscribe(),
         })
@@ -271,7 +281,8 @@ impl Gateway {
                 self.service_accounts,
             ),
             tenants: self.tenants,
-            limiter: self.limiter,
+            limiter: Limiter::new(self.shared),
+            admission: self.admission,
             user_servers: UserServers::new(
                 self.store.clone(),
                 self.config.encryption_keys.clone(),

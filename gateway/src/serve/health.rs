@@ -1,7 +1,7 @@
 //! `/health`: what the gateway depends on, each with how long it took to ask and
 //! since when it is as it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::KeysState;
 use crate::cache::Cache;
+use crate::encryption::EncryptionKeys;
+use crate::limits::Shared;
+use crate::rekeying::{self, KeysError};
 use crate::store::Store;
 use crate::tenants::Tenants;
 
@@ -83,6 +86,8 @@ impl Finding {
 pub(super) struct Sources {
     pub(super) store: Arc<dyn Store>,
     pub(super) cache: Arc<dyn Cache>,
+    pub(super) shared: Shared,
+    pub(super) encryption_keys: Option<EncryptionKeys>,
     pub(super) tenants: Tenants,
     pub(super) synced: watch::Receiver<bool>,
 }
@@ -117,13 +122,15 @@ impl Health {
     }
 
     async fn report(&self) -> Report {
-        let (database, cache, configuration, keys) = tokio::join!(
+        let (database, cache, configuration, keys, credentials, servers) = tokio::join!(
             self.check("database", self.database()),
             self.check("cache", self.cache()),
             self.check("tenantConfiguration", self.configuration()),
             self.check("keyRing", self.keys()),
+            self.check("encryptionKeys", self.credentials()),
+            self.check("upstreams", self.upstreams()),
         );
-        let checks = vec![database, cache, configuration, keys];
+        let checks = vec![database, cache, configuration, keys, credentials, servers];
         let worst = checks.iter().map(|check| check.status).max();
         Report {
             status: worst.unwrap_or(Status::Ok),
@@ -156,8 +163,15 @@ impl Health {
 
     async fn cache(&self) -> Finding {
         let answer = tokio::time::timeout(PATIENCE, self.sources.cache.ping()).await;
-        let message = "it does not answer: each replica limits by itself";
-        Finding::of(matches!(answer, Ok(Ok(()))), Status::Degraded, message)
+        let shared = &self.sources.shared;
+        let answers = matches!(answer, Ok(Ok(()))) && !shared.is_degraded();
+        let message = match shared.replicas() {
+            1 => "it does not answer: this replica limits by itself".to_owned(),
+            replicas => format!(
+                "it does not answer: this replica grants one part in {replicas} of every limit"
+            ),
+        };
+        Finding::of(answers, Status::Degraded, message)
     }
 
     async fn configuration(&self) -> Finding {
@@ -176,6 +190,48 @@ impl Health {
         }
         let message = format!("the keys of {away} of {all} issuers cannot be had");
         Finding::of(away == 0, Status::Degraded, message)
+    }
+
+    /// Whether what is sealed in the database can be opened.
+    async fn credentials(&self) -> Finding {
+        let keys = self.sources.encryption_keys.as_ref();
+        let checked = rekeying::check(&*self.sources.store, keys);
+        let message = match tokio::time::timeout(PATIENCE, checked).await {
+            Ok(Ok(())) => None,
+            Ok(Err(KeysError::Store(_))) | Err(_) => {
+                Some("the database does not say which keys are needed".to_owned())
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+        };
+        Finding::of(
+            message.is_none(),
+            Status::Degraded,
+            message.unwrap_or_default(),
+        )
+    }
+
+    /// Names nobody, for the same reason as [`keys`](Self::keys).
+    async fn upstreams(&self) -> Finding {
+        let tenants = &self.sources.tenants;
+        let (mut all, mut alone) = (0, 0);
+        let mut operations = BTreeMap::<&str, usize>::new();
+        for tenant in tenants.names().iter().filter_map(|name| tenants.get(name)) {
+            for server in tenant.servers.values() {
+                let mut open = server.left_alone().peekable();
+                all += 1;
+                alone += usize::from(open.peek().is_some());
+                open.for_each(|operation| *operations.entry(operation.name()).or_default() += 1);
+            }
+        }
+        let operations: Vec<String> = operations
+            .iter()
+            .map(|(operation, servers)| format!("{operation} at {servers}"))
+            .collect();
+        let message = format!(
+            "{alone} of {all} MCP servers are left alone after failures: {}",
+            operations.join(", ")
+        );
+        Finding::of(alone == 0, Status::Degraded, message)
     }
 }
 

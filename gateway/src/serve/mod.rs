@@ -125,6 +125,8 @@ pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
 }
 
 #[cfg(test)]
+mod overload_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 #[path = "serve_tests.rs"]

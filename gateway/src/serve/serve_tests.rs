@@ -266,7 +266,14 @@ async fn health_names_what_the_gateway_depends_on() {
     let names: Vec<_> = checks.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
-        ["database", "cache", "tenantConfiguration", "keyRing"]
+        [
+            "database",
+            "cache",
+            "tenantConfiguration",
+            "keyRing",
+            "encryptionKeys",
+            "upstreams"
+        ]
     );
 }
 

@@ -52,6 +52,11 @@ struct Operation {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Place {
+    place: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct AtServer {
     operation: &'static str,
 }
@@ -69,6 +74,12 @@ pub struct Metrics {
     panics: Counter,
     authentication_failures: Counters<Reason>,
     limited: Counters<Class>,
+    limited_locally: Counter,
+    cache_away: Gauge,
+    shed: Counters<Place>,
+    capped: Counter,
+    under_way: Gauge<u64, AtomicU64>,
+    admission_limit: Gauge<u64, AtomicU64>,
     mcp_calls: Durations<Call>,
     upstream: Durations<Operation>,
     retries: Counters<AtServer>,
@@ -100,6 +111,12 @@ impl Metrics {
             panics: Counter::default(),
             authentication_failures: Family::default(),
             limited: Family::default(),
+            limited_locally: Counter::default(),
+            cache_away: Gauge::default(),
+            shed: Family::default(),
+            capped: Counter::default(),
+            under_way: Gauge::default(),
+            admission_limit: Gauge::default(),
             mcp_calls: Family::new_with_constructor(durations),
             upstream: Family::new_with_constructor(durations),
             retries: Family::default(),
@@ -142,6 +159,7 @@ impl Metrics {
             "Requests refused by a rate",
             self.limited.clone(),
         );
+        self.register_admission(&mut registry);
         registry.register_with_unit(
             "mcp_request_duration",
             "MCP requests of clients",
@@ -208,6 +226,39 @@ impl Metrics {
         registry
     }
 
+    fn register_admission(&self, registry: &mut Registry) {
+        registry.register(
+            "limits_decided_locally",
+            "Requests whose rate this replica decided alone, because the cache was away",
+            self.limited_locally.clone(),
+        );
+        registry.register(
+            "cache_away",
+            "1 while the cache does not answer, else 0",
+            self.cache_away.clone(),
+        );
+        registry.register(
+            "requests_shed",
+            "Requests turned away because the gateway had enough to do",
+            self.shed.clone(),
+        );
+        registry.register(
+            "requests_capped",
+            "Requests refused because their organization had as many under way as it may",
+            self.capped.clone(),
+        );
+        registry.register(
+            "requests_under_way",
+            "Requests of callers that are being served",
+            self.under_way.clone(),
+        );
+        registry.register(
+            "requests_under_way_limit",
+            "How many may be, as found by how long work waits for a processor",
+            self.admission_limit.clone(),
+        );
+    }
+
     /// An HTTP request was answered. `route` is the route's template, never the path.
     pub fn http_request(&self, route: &str, method: &str, status: u16, took: Duration) {
         let labels = Request {
@@ -235,6 +286,36 @@ impl Metrics {
     /// A request of a class was refused by its rate.
     pub fn limited(&self, class: &'static str) {
         self.limited.get_or_create(&Class { class }).inc();
+    }
+
+    /// The rate of a request was decided by this replica alone.
+    pub fn limited_locally(&self) {
+        self.limited_locally.inc();
+    }
+
+    /// The cache is away, or is back.
+    pub fn cache_away(&self, away: bool) {
+        self.cache_away.set(away.into());
+    }
+
+    /// A request was turned away at the `door` or for want of a `seat`.
+    pub fn shed(&self, place: &'static str) {
+        self.shed.get_or_create(&Place { place }).inc();
+    }
+
+    /// A request was refused by its organization's cap.
+    pub fn capped(&self) {
+        self.capped.inc();
+    }
+
+    /// How many requests of callers are being served.
+    pub fn under_way(&self, requests: usize) {
+        self.under_way.set(requests as u64);
+    }
+
+    /// How many may be.
+    pub fn admission_limit(&self, requests: usize) {
+        self.admission_limit.set(requests as u64);
     }
 
     /// An MCP request of a client was answered. `method` is one that the specification names, or `other`.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use agentapi_crds::names;
 use agentapi_crds::tenant_config::{
-    AuditConfig, AuditDurability, BreakerConfig, CredentialScope, EventSinkConfig, IdentityConfig,
-    MIN_READER, RateConfig, RateLimitsConfig, RemoteTransport, RetriesConfig, SCHEMA_VERSION,
-    SecretReference, ServerConfig, ServerLimits, ServerTarget, SessionsConfig, TenantConfig,
-    ToolsConfig,
+    AuditConfig, AuditDurability, BreakerConfig, ConcurrencyConfig, CredentialScope,
+    EventSinkConfig, IdentityConfig, MIN_READER, RateConfig, RateLimitsConfig, RemoteTransport,
+    RetriesConfig, SCHEMA_VERSION, SecretReference, ServerConfig, ServerLimits, ServerTarget,
+    SessionsConfig, TenantConfig, ToolsConfig,
 };
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -48,6 +48,7 @@ pub(crate) fn config(organization: &str) -> TenantConfig {
             overrides: BTreeMap::new(),
             organization: None,
         },
+        concurrency: ConcurrencyConfig::default(),
         audit: AuditConfig {
             retention_days: 365,
             durability: AuditDurability::Synchronous,

@@ -91,7 +91,7 @@ impl HttpClient {
         ca_bundle: Option<&str>,
     ) -> Result<Self, TrustError> {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(ca_bundle)?)
+            .with_tls_config(client_tls(ca_bundle)?)
             .https_or_http()
             .enable_http1()
             .enable_http2()
@@ -187,7 +187,11 @@ fn classify(error: hyper_util::client::legacy::Error) -> HttpError {
     }
 }
 
-fn tls(ca_bundle: Option<&str>) -> Result<rustls::ClientConfig, TrustError> {
+/// TLS for clients, which trust the system's certificates, or only those of `ca_bundle` (PEM).
+///
+/// # Errors
+/// See [`TrustError`].
+pub(crate) fn client_tls(ca_bundle: Option<&str>) -> Result<rustls::ClientConfig, TrustError> {
     let mut roots = rustls::RootCertStore::empty();
     match ca_bundle {
         Some(bundle) => {

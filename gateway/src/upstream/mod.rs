@@ -41,6 +41,7 @@ pub use egress::{EgressPolicy, Refusal};
 pub use error::UpstreamError;
 pub use event_sink::{EventSink, EventSinkError};
 pub use hosts_file::HostsFile;
+pub(crate) use http_client::client_tls;
 pub use http_client::{HttpClient, HttpError, TrustError};
 pub use inspection::{Inspection, inspect};
 pub use reply::{Call, Messages, Reply};

@@ -209,6 +209,11 @@ impl Server {
         self.stack.clone().oneshot(attempt).await
     }
 
+    /// The kinds of operations for which the server is left alone after failures.
+    pub fn left_alone(&self) -> impl Iterator<Item = Operation> {
+        self.stack.left_alone()
+    }
+
     /// Counts an operation on the server that has ended.
     pub(super) fn measure<T>(
         &self,

@@ -62,6 +62,7 @@ pub fn compose(
         egress: organization.egress.clone(),
         sessions: organization.sessions.clone(),
         rate_limits: organization.rate_limits.clone(),
+        concurrency: organization.concurrency,
         audit: organization.audit,
         user_servers: organization.user_servers,
         event_sinks: members.event_sinks.clone(),

@@ -142,7 +142,7 @@ fn egress_by_range_is_enforced() {
 
 #[test]
 fn fields_without_effect_are_told() {
-    let status = told("concurrency: {requests: 5}", &[], Ok(()));
+    let status = told("models: {}", &[], Ok(()));
     assert_eq!(
         condition(&status, types::SUPPORTED),
         expected("False", reasons::NOT_SUPPORTED)

@@ -3,17 +3,10 @@
 //! condition `Supported` says so.
 
 use agentapi_crds::OrganizationSpec;
-use agentapi_crds::organization::Concurrency;
 
 /// Paths of the fields set that this version does not act on.
 pub(crate) fn unsupported_fields(spec: &OrganizationSpec) -> Vec<&'static str> {
-    let fields = [
-        ("spec.models", spec.models.is_some()),
-        (
-            "spec.concurrency",
-            spec.concurrency != Concurrency::default(),
-        ),
-    ];
+    let fields = [("spec.models", spec.models.is_some())];
     fields
         .into_iter()
         .filter(|(_, is_set)| *is_set)

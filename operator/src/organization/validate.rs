@@ -58,6 +58,8 @@ pub struct ValidatedOrganization {
     pub rate_limits: document::RateLimitsConfig,
     /// Whether users may add MCP servers of their own.
     pub user_servers: bool,
+    /// Bounds on work under way.
+    pub concurrency: document::ConcurrencyConfig,
     /// How the record is kept.
     pub audit: document::AuditConfig,
     /// Every request is refused.
@@ -128,6 +130,7 @@ pub fn validate(
         sessions,
         rate_limits: rate_limits(spec),
         user_servers: spec.user_servers,
+        concurrency: spec.concurrency.into(),
         audit: document::AuditConfig {
             retention_days: spec.audit.retention.days(),
             durability: spec.audit.durability,

@@ -24,7 +24,10 @@ use table::Row;
 /// The groups of docs/TESTING.md and what each talks to.
 const GROUPS: [(Group, &str); 5] = [
     (Group::Tier(1), "pure: nothing installed"),
-    (Group::Tier(2), "contract: PostgreSQL, Redis"),
+    (
+        Group::Tier(2),
+        "contract: PostgreSQL, Redis, Redis over REST",
+    ),
     (Group::Tier(3), "API server: the whole platform"),
     (Group::Tier(4), "peers: real MCP servers, identity provider"),
     (Group::Faults, "the operator under crash, fault and drift"),

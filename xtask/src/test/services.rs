@@ -59,7 +59,10 @@ impl Services {
     /// What could not be installed or started, with what would.
     pub(super) fn set_up(&mut self, group: Group) -> Result<()> {
         match group {
-            Group::Tier(2) => self.databases(),
+            Group::Tier(2) => {
+                self.databases()?;
+                self.node_peers()
+            }
             Group::Tier(3) => {
                 self.platform()?;
                 self.bare_cluster()
@@ -120,10 +123,15 @@ impl Services {
     }
 
     fn peers(&mut self) -> Result<()> {
-        let node = packages::node_peers(&self.workspace)?;
-        self.give("AGENTAPI_TEST_NODE", node.display().to_string());
+        self.node_peers()?;
         let python = packages::python_peers(&self.workspace)?;
         self.give("AGENTAPI_TEST_PYTHON", python.display().to_string());
+        Ok(())
+    }
+
+    fn node_peers(&mut self) -> Result<()> {
+        let node = packages::node_peers(&self.workspace)?;
+        self.give("AGENTAPI_TEST_NODE", node.display().to_string());
         Ok(())
     }
 

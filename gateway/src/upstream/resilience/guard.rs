@@ -204,6 +204,13 @@ impl<S> Layer<S> for GuardLayer {
     }
 }
 
+impl<S> Guard<S> {
+    /// The kinds of operations that do not pass now.
+    pub(in crate::upstream) fn left_alone(&self) -> impl Iterator<Item = Operation> {
+        self.breakers.open()
+    }
+}
+
 impl<S, T> Service<Attempt<T>> for Guard<S>
 where
     S: Service<Attempt<T>, Response = T, Error = UpstreamError>,
