@@ -7,7 +7,7 @@ use agentapi_gateway::auth::{Authenticator, NewApiKey, bearer};
 use agentapi_gateway::store::{self, ApiKey, HashedApiKey};
 use agentapi_gateway::telemetry::Metrics;
 use agentapi_gateway::tenants::{Environment, Tenants, compile};
-use agentapi_gateway::upstream::Dialer;
+use agentapi_gateway::upstream::{Dialer, NoTokens};
 use anyhow::{Context, Result, anyhow, ensure};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -37,6 +37,7 @@ pub(crate) fn measure(criterion: &mut Criterion) -> Result<()> {
     let environment = Environment {
         dialer: Dialer::new(vec![]),
         secrets: Arc::new(crate::tenants::NoSecrets),
+        tokens: Arc::new(NoTokens),
         development: None,
         processes: false,
         bridges: None,

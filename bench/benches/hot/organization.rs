@@ -126,6 +126,7 @@ fn issuer(key_set: String) -> IssuerConfig {
             roles: "roles".to_owned(),
         },
         organization_value: "acme".to_owned(),
+        login: None,
     }
 }
 
@@ -139,6 +140,7 @@ fn server(name: &str) -> ServerConfig {
         },
         credentials: vec![],
         credential_scope: CredentialScope::Organization,
+        oauth: None,
         tools: ToolsConfig {
             prefix: None,
             allow: vec!["get_*".to_owned(), "list_*".to_owned(), "add_*".to_owned()],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use agentapi_crds::tenant_config::{SecretReference, TenantConfig};
 use agentapi_gateway::telemetry::Metrics;
 use agentapi_gateway::tenants::{Environment, compile};
-use agentapi_gateway::upstream::{Dialer, SecretError, Secrets};
+use agentapi_gateway::upstream::{Dialer, NoTokens, SecretError, Secrets};
 use anyhow::Result;
 use async_trait::async_trait;
 use criterion::Criterion;
@@ -24,6 +24,7 @@ pub(crate) fn measure(criterion: &mut Criterion) -> Result<()> {
     let environment = Environment {
         dialer: Dialer::new(vec![]),
         secrets: Arc::new(NoSecrets),
+        tokens: Arc::new(NoTokens),
         development: None,
         processes: false,
         bridges: None,
