@@ -101,6 +101,7 @@ fn context() -> Context {
     Context {
         organization: "acme".to_owned(),
         actor: "8a6e0804-2bd0-4672-b79d-d97027f9071a".to_owned(),
+        api_key: None,
         request_id: Uuid::now_v7().to_string(),
         address: "192.0.2.7".to_owned(),
         user_agent: "bench/1".to_owned(),

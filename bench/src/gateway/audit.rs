@@ -34,10 +34,10 @@ const ROUNDS: usize = 9;
 
 const PLAIN: &str = "INSERT INTO audit_logs (tenant_id, writer, sequence, id, time, organization, actor, address, \
      user_agent, commitment_key, actor_commitment, address_commitment, user_agent_commitment, action, resource, \
-     outcome, reason, request_id, previous_hash, hash, month, retention_days) \
-     SELECT given.*, $21::integer, 365 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], \
+     outcome, reason, request_id, previous_hash, hash, api_key, month, retention_days) \
+     SELECT given.*, $22::integer, 365 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], \
      $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], \
-     $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[]) given";
+     $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[], $21::uuid[]) given";
 
 /// Measures with one organization and with many.
 pub(super) async fn measure(report: &mut Report) -> Result<()> {
@@ -152,6 +152,7 @@ async fn insert(
         .bind(column(rows, |row| row.request_id.as_str()))
         .bind(column(rows, |row| bytes(&row.previous_hash)))
         .bind(column(rows, |row| bytes(&row.hash)))
+        .bind(column(rows, |row| row.api_key))
         .bind(month)
         .execute(connection)
         .await?;
@@ -203,6 +204,7 @@ fn context() -> Context {
     Context {
         organization: "acme".to_owned(),
         actor: "alice".to_owned(),
+        api_key: None,
         request_id: Uuid::new_v4().to_string(),
         address: "192.0.2.7".to_owned(),
         user_agent: "bench/1".to_owned(),

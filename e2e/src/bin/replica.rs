@@ -89,6 +89,7 @@ async fn call(recorder: &Recorder, user: &str, resource: String) -> Result<()> {
     let context = Arc::new(Context {
         organization: "acme".to_owned(),
         actor: user.to_owned(),
+        api_key: None,
         request_id: resource.clone(),
         address: "192.0.2.7".to_owned(),
         user_agent: "replica".to_owned(),

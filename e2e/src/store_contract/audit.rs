@@ -83,10 +83,14 @@ impl Chain {
     }
 }
 
+/// The key that bob acts by; alice has none.
+const BOBS_KEY: Uuid = Uuid::from_u128(0xB0B);
+
 pub(super) fn caller(actor: &str) -> Arc<Caller> {
     Arc::new(Caller {
         organization: "acme".to_owned(),
         actor: actor.to_owned(),
+        api_key: (actor == "bob").then_some(BOBS_KEY),
         request_id: "request-1".to_owned(),
         address: "2001:db8::7".to_owned(),
         user_agent: "Größe/1 \"quoted\"".to_owned(),
@@ -103,7 +107,9 @@ async fn page(store: &AnyStore, tenant: TenantId, filter: AuditFilter) -> Result
 
 /// Equal in every field, so that hashes computed from what is read are right.
 pub async fn audit_records_read_back_as_they_were_sealed(store: AnyStore) -> Result<()> {
-    let rows = Chain::open(&store, ACME).await?.take(3)?;
+    let mut chain = Chain::open(&store, ACME).await?;
+    let mut rows = chain.take(3)?;
+    rows.push(chain.next("bob", Action::PromptGet)?);
     store.append_audit(&rows.clone().into()).await?;
     let writer = WriterId(rows[0].record.writer);
     assert_eq!(store.audit_writers(ACME).await?, [writer]);
@@ -248,6 +254,13 @@ pub async fn audit_records_are_found_by_each_filter(store: AnyStore) -> Result<(
                 ..none()
             },
             vec![],
+        ),
+        (
+            AuditFilter {
+                api_key: Some(BOBS_KEY),
+                ..none()
+            },
+            vec![4, 2],
         ),
         (
             AuditFilter {

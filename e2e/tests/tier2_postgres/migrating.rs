@@ -65,6 +65,7 @@ async fn write_old_chain(superuser: &mut PgConnection, length: u32) -> Result<()
             context: Arc::new(Caller {
                 organization: "acme".to_owned(),
                 actor: "alice".to_owned(),
+                api_key: None,
                 request_id: "request-1".to_owned(),
                 address: "192.0.2.7".to_owned(),
                 user_agent: "curl/8".to_owned(),

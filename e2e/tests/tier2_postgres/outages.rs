@@ -25,6 +25,7 @@ fn caller() -> Arc<Caller> {
     Arc::new(Caller {
         organization: "acme".to_owned(),
         actor: "alice".to_owned(),
+        api_key: None,
         request_id: "request-1".to_owned(),
         address: "192.0.2.7".to_owned(),
         user_agent: "curl/8".to_owned(),

@@ -21,7 +21,7 @@ pub(super) struct Epochs {
     ledger: Ledger,
 }
 
-/// One writer epoch: a head for each organization.
+/// One writer epoch: what is committed of it.
 struct Epoch {
     writer: WriterId,
     month: Month,
@@ -30,10 +30,42 @@ struct Epoch {
     heads: HashMap<TenantId, Head>,
 }
 
-/// A batch that is ready to be committed, and the heads that its epochs have then.
+/// The ends of chains once a batch is committed.
+pub(super) type Heads = HashMap<(WriterId, TenantId), Head>;
+
+/// Records that are to be committed together, and what is true then.
+#[derive(Default)]
 pub(super) struct SealedBatch {
-    pub(super) batch: AuditBatch,
-    heads: HashMap<(u32, TenantId), Head>,
+    rows: Vec<AuditRow>,
+    writers: BTreeMap<WriterId, u32>,
+    heads: Heads,
+}
+
+/// What is true once a batch is committed.
+pub(super) struct Promise {
+    /// Its writers, each with how many records it may acknowledge before they are written.
+    writers: BTreeMap<WriterId, u32>,
+    heads: Heads,
+}
+
+impl SealedBatch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The batch for the store, and what its commit makes true.
+    pub(super) fn into_parts(self) -> (AuditBatch, Promise) {
+        let promise = Promise {
+            writers: self.writers.clone(),
+            heads: self.heads,
+        };
+        let batch = AuditBatch {
+            rows: self.rows,
+            writers: self.writers,
+            deliveries: Vec::new(),
+        };
+        (batch, promise)
+    }
 }
 
 impl Epochs {
@@ -54,11 +86,7 @@ impl Epochs {
         class: u32,
     ) -> Result<(), StoreError> {
         let month = Month::of(time);
-        if self
-            .current
-            .get(&class)
-            .is_some_and(|epoch| epoch.month >= month)
-        {
+        if self.is_open(class, month) {
             return Ok(());
         }
         let writer = WriterId(Uuid::now_v7());
@@ -80,65 +108,58 @@ impl Epochs {
         Ok(())
     }
 
-    /// Seals a batch: every submission with its stamp, in the epoch of its class and month.
-    pub(super) async fn seal(
+    /// Whether a record of the class can be sealed in the month, or a later one:
+    /// it is kept a moment longer then, never shorter.
+    pub(super) fn is_open(&self, class: u32, month: Month) -> bool {
+        let epoch = self.current.get(&class);
+        epoch.is_some_and(|epoch| epoch.month >= month)
+    }
+
+    /// Seals a record into a batch, in the epoch of its class. `before` is the
+    /// batch that is being committed, which this one follows.
+    pub(super) fn seal(
         &mut self,
-        store: &dyn AuditStore,
-        batch: &[Submission],
-        stamps: &[Stamp],
-    ) -> Result<SealedBatch, StoreError> {
-        // One month for the whole batch, that of its last record: a batch that
-        // spans the turn of a month is kept a moment longer, never shorter.
-        let Some(last) = stamps.last() else {
-            let batch = AuditBatch::from(Vec::new());
-            return Ok(SealedBatch {
-                batch,
-                heads: HashMap::new(),
-            });
+        batch: &mut SealedBatch,
+        before: Option<&Promise>,
+        submission: &Submission,
+        stamp: Stamp,
+    ) {
+        let (tenant, class) = (submission.tenant, submission.policy.retention_days);
+        let Some(epoch) = self.current.get_mut(&class) else {
+            return;
         };
-        for submission in batch {
-            let class = submission.policy.retention_days;
-            self.open(store, last.time, class).await?;
-            if let Some(epoch) = self.current.get_mut(&class) {
-                epoch.buffers |= submission.may_buffer();
-            }
-        }
-        let mut heads: HashMap<(u32, TenantId), Head> = HashMap::new();
-        let mut rows = Vec::with_capacity(batch.len());
-        let mut writers = BTreeMap::new();
-        for (submission, stamp) in batch.iter().zip(stamps) {
-            let (tenant, class) = (submission.tenant, submission.policy.retention_days);
-            let Some(epoch) = self.current.get(&class) else {
-                continue;
-            };
-            let head = heads
-                .entry((class, tenant))
-                .or_insert_with(|| epoch.heads.get(&tenant).cloned().unwrap_or_default());
-            let record = head.seal(epoch.writer.0, *stamp, &submission.entry);
-            *head = Head::after(&record);
-            rows.push(AuditRow { tenant, record });
-            writers.insert(epoch.writer, if epoch.buffers { MOST_BUFFERED } else { 0 });
-        }
-        Ok(SealedBatch {
-            batch: AuditBatch {
-                rows,
-                writers,
-                deliveries: Vec::new(),
-            },
-            heads,
-        })
+        epoch.buffers |= submission.may_buffer();
+        let chain = (epoch.writer, tenant);
+        let head = batch.heads.entry(chain).or_insert_with(|| {
+            let promised = before.and_then(|before| before.heads.get(&chain));
+            let head = promised.or_else(|| epoch.heads.get(&tenant));
+            head.cloned().unwrap_or_default()
+        });
+        let record = head.seal(epoch.writer.0, stamp, &submission.entry);
+        *head = Head::after(&record);
+        batch.rows.push(AuditRow { tenant, record });
+        let may_lack = if epoch.buffers { MOST_BUFFERED } else { 0 };
+        batch.writers.insert(epoch.writer, may_lack);
     }
 
     /// The batch is committed.
-    pub(super) fn advance(&mut self, sealed: SealedBatch) {
-        let tenants = sealed.batch.rows.iter().map(|row| row.tenant);
-        self.ledger.grown(tenants);
-        for ((class, tenant), head) in sealed.heads {
-            if let Some(epoch) = self.current.get_mut(&class) {
+    pub(super) fn advance(&mut self, kept: Promise) {
+        self.ledger
+            .grown(kept.heads.keys().map(|(_, tenant)| *tenant));
+        let classes: HashMap<WriterId, u32> = self
+            .current
+            .iter()
+            .map(|(class, epoch)| (epoch.writer, *class))
+            .collect();
+        for (writer, may_lack) in &kept.writers {
+            if let Some(class) = classes.get(writer).filter(|_| *may_lack > 0) {
+                self.buffer.announce(*class);
+            }
+        }
+        for ((writer, tenant), head) in kept.heads {
+            let epoch = classes.get(&writer);
+            if let Some(epoch) = epoch.and_then(|class| self.current.get_mut(class)) {
                 epoch.heads.insert(tenant, head);
-                if epoch.buffers {
-                    self.buffer.announce(class);
-                }
             }
         }
         // What those were to write is written by now, by themselves or by others.
@@ -148,8 +169,8 @@ impl Epochs {
     }
 
     /// The batch's epochs are not continued: their chains may have ends that we do not know.
-    pub(super) fn abandon(&mut self, sealed: &SealedBatch) {
-        let of_batch = |epoch: &Epoch| sealed.batch.writers.contains_key(&epoch.writer);
+    pub(super) fn abandon(&mut self, broken: &Promise) {
+        let of_batch = |epoch: &Epoch| broken.writers.contains_key(&epoch.writer);
         let classes: Vec<u32> = self
             .current
             .iter()

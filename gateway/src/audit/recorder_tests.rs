@@ -117,6 +117,7 @@ fn context() -> Arc<Context> {
     Arc::new(Context {
         organization: "acme".to_owned(),
         actor: "alice".to_owned(),
+        api_key: None,
         request_id: "request-1".to_owned(),
         address: "192.0.2.7".to_owned(),
         user_agent: "curl/8".to_owned(),
@@ -238,19 +239,29 @@ async fn a_caller_that_goes_away_while_its_intent_is_committed_is_recorded_as_ab
 async fn records_that_come_while_one_is_committed_share_the_next_commit() {
     let store = Faulty::with_permits(&[], 0).await;
     let recorder = Recorder::start(store.clone()).await.expect("starts");
-    let call = |tenant| {
-        let recorder = recorder.clone();
-        tokio::spawn(async move { note(&recorder, tenant).await })
+    let entry = Entry {
+        context: context(),
+        action: Action::ToolCall,
+        resource: "notes/add".to_owned(),
+        outcome: Outcome::Intent,
+        reason: None,
     };
-    let first = call(ACME);
+    let submit = |tenant| {
+        recorder
+            .lane
+            .submit(tenant, Policy::default(), entry.clone())
+    };
+    let mut committed = vec![submit(ACME).await.expect("the queue has room")];
     until(|| store.batches.lock().expect("no panic").len() == 1).await;
-    let others: Vec<_> = (0..99)
-        .map(|number| call(if number % 3 == 0 { GLOBEX } else { ACME }))
-        .collect();
-    until(|| recorder.lane.submissions.capacity() == QUEUE - 99).await;
+    for number in 0..99 {
+        let tenant = if number % 3 == 0 { GLOBEX } else { ACME };
+        committed.push(submit(tenant).await.expect("the queue has room"));
+    }
+    // All of them have left the queue: the writer has sealed them.
+    until(|| recorder.lane.submissions.capacity() == QUEUE).await;
     store.commits.add_permits(100);
-    for caller in others.into_iter().chain([first]) {
-        caller.await.expect("no panic").expect("recorded");
+    for committed in committed {
+        outcome_of(committed).await.expect("recorded");
     }
     assert_eq!(*store.batches.lock().expect("no panic"), [1, 99]);
     assert_eq!(

@@ -95,7 +95,7 @@ fn caller(tenant: Arc<Tenant>, stored: &HashedApiKey) -> Caller {
         .filter_map(|scope| scope.parse().ok())
         .filter(|right: &Right| right.is_grantable())
         .collect();
-    Caller::new(tenant, key.user.as_str().into(), key.roles.clone().into()).within(scopes)
+    Caller::new(tenant, key.user.as_str().into(), key.roles.clone().into()).by_key(key.id, scopes)
 }
 
 #[cfg(test)]

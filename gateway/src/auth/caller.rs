@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::access::{Right, Rights};
 use crate::store::TenantId;
 use crate::tenants::Tenant;
@@ -16,6 +18,8 @@ pub struct Caller {
     pub user: Arc<str>,
     /// Roles from the token: the platform's own, and what policies may name.
     pub roles: Arc<[String]>,
+    /// The API key that the caller used, if it was one.
+    pub api_key: Option<Uuid>,
     /// What the caller may do.
     rights: Rights,
 }
@@ -28,13 +32,15 @@ impl Caller {
             tenant,
             user,
             roles,
+            api_key: None,
             rights,
         }
     }
 
-    /// The same caller with no other rights than these.
-    pub(super) fn within(self, rights: Rights) -> Self {
+    /// The same caller by an API key, with no other rights than these.
+    pub(super) fn by_key(self, id: Uuid, rights: Rights) -> Self {
         Self {
+            api_key: Some(id),
             rights: self.rights.and(rights),
             ..self
         }

@@ -16,6 +16,7 @@ pub(crate) fn context() -> Arc<Context> {
     Arc::new(Context {
         organization: "acme".to_owned(),
         actor: "alice".to_owned(),
+        api_key: None,
         request_id: "request".to_owned(),
         address: "192.0.2.7".to_owned(),
         user_agent: "test".to_owned(),

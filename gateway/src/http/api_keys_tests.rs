@@ -177,3 +177,27 @@ async fn a_key_ends_within_a_year_and_after_now() {
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "in {hours} hours");
     }
 }
+
+#[tokio::test]
+async fn what_a_key_did_is_on_the_record_under_its_id() {
+    let gateway = running().await;
+    let ada = gateway.token("acme", "ada", &["admin"]);
+    let made = make(&gateway, &ada, &["sessions:write"]).await;
+    let key = text(&made, "key");
+    for token in [&key, &ada] {
+        gateway
+            .send(Method::POST, "/v1/sessions", Some(token), "{}")
+            .await;
+    }
+    let path = format!("/v1/audit?apiKey={}", text(&made, "id"));
+    let record = gateway.get(&path, &ada).await.json();
+    let acts: Vec<_> = record["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["action"].as_str(), item["actor"].as_str()))
+        .collect();
+    let by_key = (Some("session.create"), Some("ada"));
+    assert_eq!(acts, [by_key, by_key], "{record}");
+    assert_eq!(record["items"][0]["apiKey"], made["id"], "{record}");
+}

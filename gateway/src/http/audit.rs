@@ -30,6 +30,9 @@ pub(super) struct RecordDocument {
     /// The user; absent once erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
+    /// The API key that acted for the user, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<Uuid>,
     #[schema(example = "tool.call")]
     action: &'static str,
     #[schema(example = "notes/add_note")]
@@ -56,6 +59,9 @@ pub(super) struct RecordQuery {
     action: Option<String>,
     /// Exact user.
     actor: Option<String>,
+    /// What this API key did.
+    #[serde(rename = "apiKey")]
+    api_key: Option<Uuid>,
     /// Exact resource, for example `notes/add_note`.
     resource: Option<String>,
     /// `intent`, `success`, `denied` or `failure`.
@@ -128,6 +134,7 @@ pub(super) async fn list(
     let filter = AuditFilter {
         action: query.action,
         actor: query.actor,
+        api_key: query.api_key,
         resource: query.resource,
         outcome: query.outcome,
         since: query.since,
@@ -199,6 +206,7 @@ fn document(record: Record) -> RecordDocument {
         time: record.time,
         organization: record.organization,
         actor: record.actor,
+        api_key: record.api_key,
         action: record.action.name(),
         resource: record.resource,
         outcome: record.outcome.name(),

@@ -13,6 +13,8 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName};
 
+use uuid::Uuid;
+
 use super::denied::{denied, require};
 use super::under_way::hold;
 use super::{AppState, ErrorCode, Problem, address, request_id};
@@ -81,7 +83,7 @@ async fn pass(
     drop(door);
     let under_way = seat(state, &caller)?;
     let decision = within_rate(state, &caller, *class, 1).await?;
-    let context = origin.context(&caller.tenant, &caller.user);
+    let context = origin.context(&caller.tenant, &caller.user, caller.api_key);
     require(state, &caller, &context, *right, origin.resource()).await?;
     request.extensions_mut().insert(context);
     request.extensions_mut().insert(caller);
@@ -182,7 +184,7 @@ async fn refused(
     denied(
         state,
         &caller,
-        &origin.context(&caller.tenant, &caller.user),
+        &origin.context(&caller.tenant, &caller.user, caller.api_key),
         &origin.path,
         problem,
     )
@@ -313,11 +315,17 @@ impl Origin {
         format!("from/{}", self.address)
     }
 
-    /// What records of a user's acts are made with.
-    pub(super) fn context(&self, tenant: &Tenant, user: &str) -> RequestContext {
+    /// What records of a user's acts are made with, and by which API key they were done.
+    pub(super) fn context(
+        &self,
+        tenant: &Tenant,
+        user: &str,
+        api_key: Option<Uuid>,
+    ) -> RequestContext {
         RequestContext(Arc::new(Context {
             organization: tenant.config.organization.clone(),
             actor: user.to_owned(),
+            api_key,
             request_id: request_id::current(),
             address: self.address.clone(),
             user_agent: self.user_agent.clone(),

@@ -54,6 +54,8 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// Exact user.
     pub actor: Option<String>,
+    /// The API key that acted.
+    pub api_key: Option<Uuid>,
     /// Exact resource, for example `notes/add_note`.
     pub resource: Option<String>,
     /// Exact outcome, for example `denied`.

@@ -6,28 +6,33 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, query, query_as, query_scalar};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, query, query_as, query_scalar};
 
 use super::migrate::{POSTGRES, latest};
-use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all};
+use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, begun, bind_all};
 use super::{NewDelivery, StoreError, TenantId, WriterId};
 use crate::domain::audit::Partition;
 
-/// One statement for a whole batch, which also says that its writers live; COPY
-/// is refused on tables with row-level security. Closing a writer changes the same
-/// row of `audit_writers`: either it waits for this batch, or this one finds it closed.
+/// One statement for a whole batch, which also says that its writers live and
+/// begins the chains that are new; COPY is refused on tables with row-level security.
+/// Closing a writer changes the same row of `audit_writers`: either it waits for
+/// this batch, or this one finds it closed.
 const INSERT_RECORDS: &str = concat!(
     "WITH open AS ( \
-       UPDATE audit_writers SET seen_at = $21, may_lack = given.may_lack \
-       FROM unnest($22::uuid[], $23::integer[]) AS given (id, may_lack) \
+       UPDATE audit_writers SET seen_at = $22, may_lack = given.may_lack \
+       FROM unnest($23::uuid[], $24::integer[]) AS given (id, may_lack) \
        WHERE audit_writers.id = given.id AND closed_at IS NULL \
-       RETURNING audit_writers.id, month, retention_days) \
+       RETURNING audit_writers.id, month, retention_days), \
+     begun AS ( \
+       INSERT INTO audit_chains (tenant_id, writer, month, retention_days) \
+       SELECT given.tenant_id, open.id, open.month, open.retention_days \
+       FROM unnest($25::uuid[], $26::uuid[]) AS given (tenant_id, writer) JOIN open ON open.id = given.writer) \
      INSERT INTO audit_logs (",
     audit_columns!(),
     ", month, retention_days) SELECT given.*, open.month, open.retention_days \
      FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[], \
      $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], \
-     $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[]) \
+     $15::text[], $16::text[], $17::text[], $18::text[], $19::bytea[], $20::bytea[], $21::uuid[]) \
      AS given (tenant_id, writer) JOIN open ON open.id = given.writer"
 );
 
@@ -83,6 +88,9 @@ const SERVER_SETTINGS: [(&str, &str); 3] = [
 
 const CONNECTIONS: u32 = 16;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// For so long after its last use, a connection is taken to work without a round
+/// trip to find out: a busy gateway has none to spare.
+const TRUSTED: Duration = Duration::from_secs(1);
 
 /// A PostgreSQL database with row-level security.
 pub(super) struct Postgres {
@@ -100,7 +108,17 @@ impl Postgres {
             .application_name("agentapi-gateway")
             .options(SERVER_SETTINGS)
             .disable_statement_logging();
-        let pool = PgPoolOptions::new().acquire_timeout(CONNECT_TIMEOUT);
+        let pool = PgPoolOptions::new()
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, since| {
+                Box::pin(async move {
+                    if since.idle_for >= TRUSTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
         let requests = pool
             .clone()
             .max_connections(CONNECTIONS)
@@ -210,6 +228,7 @@ impl Engine for Postgres {
     ) -> Result<u64, StoreError> {
         let ids: Vec<_> = writers.iter().map(|(writer, _)| writer.0).collect();
         let may_lack: Vec<_> = writers.iter().map(|(_, may)| may.cast_signed()).collect();
+        let (tenants, of): (Vec<_>, Vec<_>) = begun(rows).unzip();
         let added = query(INSERT_RECORDS)
             .bind(column(rows, |row| row.tenant_id))
             .bind(column(rows, |row| row.writer))
@@ -231,9 +250,12 @@ impl Engine for Postgres {
             .bind(column(rows, |row| row.request_id.as_str()))
             .bind(column(rows, |row| row.previous_hash.as_slice()))
             .bind(column(rows, |row| row.hash.as_slice()))
+            .bind(column(rows, |row| row.api_key))
             .bind(now)
             .bind(ids)
             .bind(may_lack)
+            .bind(tenants)
+            .bind(of)
             .execute(&mut **transaction)
             .await?;
         Ok(added.rows_affected())

@@ -13,18 +13,22 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, query, query_as};
 
 use super::migrate::SQLITE;
-use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, bind_all, now};
+use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, begun, bind_all, now};
 use super::{NewDelivery, StoreError, TenantId, WriterId};
 use crate::domain::audit::Partition;
 
 const INSERT_RECORD: &str = concat!(
     "INSERT INTO audit_logs (",
     audit_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
 );
 
 const INSERT_DELIVERY: &str = "INSERT INTO event_deliveries \
      (tenant_id, id, sink, record_id, created_at, next_attempt_at) VALUES ($1, $2, $3, $4, $5, $5)";
+
+/// The partition of a chain is that of its writer.
+const ADD_CHAIN: &str = "INSERT INTO audit_chains (tenant_id, writer, month, retention_days) \
+     SELECT $1, id, month, retention_days FROM audit_writers WHERE id = $2";
 
 /// Rows that have ended, of all tenants.
 const SWEEP: [&str; 7] = [
@@ -198,6 +202,9 @@ impl Engine for Sqlite {
                 return Ok(0);
             }
         }
+        for (tenant, writer) in begun(rows) {
+            Transaction::execute(transaction, ADD_CHAIN, &[tenant.into(), writer.into()]).await?;
+        }
         for row in rows {
             Transaction::execute(transaction, INSERT_RECORD, &values(row)).await?;
         }
@@ -305,7 +312,7 @@ impl Transaction for SqliteTransaction {
 }
 
 /// The values of a record in the order of its columns.
-fn values(row: &Sealed) -> [Value<'_>; 20] {
+fn values(row: &Sealed) -> [Value<'_>; 21] {
     [
         row.tenant_id.into(),
         row.writer.into(),
@@ -327,5 +334,6 @@ fn values(row: &Sealed) -> [Value<'_>; 20] {
         (&row.request_id).into(),
         Value::Bytes(Some(&row.previous_hash)),
         Value::Bytes(Some(&row.hash)),
+        row.api_key.into(),
     ]
 }

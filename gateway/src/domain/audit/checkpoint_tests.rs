@@ -20,6 +20,7 @@ fn chain(length: usize, variant: &str) -> Vec<Record> {
                 context: Arc::new(Context {
                     organization: "acme".to_owned(),
                     actor: "alice".to_owned(),
+                    api_key: None,
                     request_id: format!("request-{number}"),
                     address: "192.0.2.7".to_owned(),
                     user_agent: "curl/8".to_owned(),

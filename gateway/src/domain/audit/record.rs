@@ -3,7 +3,6 @@
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{Action, Outcome};
@@ -15,6 +14,8 @@ pub struct Context {
     pub organization: String,
     /// The user.
     pub actor: String,
+    /// The API key that acts for the user, where one does.
+    pub api_key: Option<Uuid>,
     /// `X-Request-Id` of the request.
     pub request_id: String,
     /// Address the request came from.
@@ -39,6 +40,10 @@ pub struct Record {
     pub organization: String,
     /// The user; absent once erased.
     pub actor: Option<String>,
+    /// The API key that acted for the user, where one did. Not personal: whose it
+    /// was is known only as long as the key is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Uuid>,
     /// What is done.
     pub action: Action,
     /// What it is done to, for example `notes/add_note` or a session id.
@@ -66,27 +71,26 @@ pub struct Record {
 impl Record {
     /// The bytes that are hashed: everything but the hash itself and what can be
     /// erased, as the JSON of RFC 8785 (keys sorted, no white space). `version`
-    /// says how these bytes are made.
+    /// says how these bytes are made; `apiKey` is a member where one acted.
     pub fn canonical(&self) -> Vec<u8> {
-        // Keys are sorted here too, so that the bytes do not depend on how
-        // serde_json keeps its maps.
-        json!({
-            "action": self.action.name(),
-            "commitments": self.commitments,
-            "id": self.id,
-            "organization": self.organization,
-            "outcome": self.outcome.name(),
-            "previousHash": self.previous_hash,
-            "reason": self.reason,
-            "requestId": self.request_id,
-            "resource": self.resource,
-            "sequence": self.sequence,
-            "time": self.time.to_string(),
-            "version": 1,
-            "writer": self.writer,
-        })
-        .to_string()
-        .into_bytes()
+        let canonical = Canonical {
+            action: self.action.name(),
+            api_key: self.api_key,
+            commitments: &self.commitments,
+            id: self.id,
+            organization: &self.organization,
+            outcome: self.outcome.name(),
+            previous_hash: &self.previous_hash,
+            reason: self.reason.as_deref(),
+            request_id: &self.request_id,
+            resource: &self.resource,
+            sequence: self.sequence,
+            time: self.time,
+            version: 1,
+            writer: self.writer,
+        };
+        // Texts and numbers only: nothing of it can fail.
+        serde_json::to_vec(&canonical).unwrap_or_default()
     }
 
     /// What [`Record::hash`] must be.
@@ -102,4 +106,26 @@ impl Record {
             ("userAgent", self.user_agent.as_deref()),
         ]
     }
+}
+
+/// What is hashed, in the order of its keys: the bytes do not depend on how
+/// serde_json keeps its maps.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Canonical<'r> {
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<Uuid>,
+    commitments: &'r [String; 3],
+    id: Uuid,
+    organization: &'r str,
+    outcome: &'static str,
+    previous_hash: &'r str,
+    reason: Option<&'r str>,
+    request_id: &'r str,
+    resource: &'r str,
+    sequence: u64,
+    time: Timestamp,
+    version: u8,
+    writer: Uuid,
 }

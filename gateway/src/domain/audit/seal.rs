@@ -79,6 +79,7 @@ impl Head {
             sequence: self.sequence + 1,
             time: to_microsecond(stamp.time),
             organization: recordable(&context.organization, 253),
+            api_key: context.api_key,
             action: entry.action,
             resource: recordable(&entry.resource, 1024),
             outcome: entry.outcome,

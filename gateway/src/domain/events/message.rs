@@ -25,6 +25,8 @@ struct Data<'a> {
     organization: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<Uuid>,
     resource: &'a str,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +54,7 @@ pub fn message(record: &Record) -> Result<String, serde_json::Error> {
             id: record.id,
             organization: &record.organization,
             actor: record.actor.as_deref(),
+            api_key: record.api_key,
             resource: &record.resource,
             outcome: record.outcome.name(),
             reason: record.reason.as_deref(),

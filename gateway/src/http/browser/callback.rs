@@ -30,7 +30,7 @@ pub(in crate::http) async fn complete(
     let (tenant, browser) = (&visitor.tenant, &visitor.browser);
     let redirected = Redirected::read(&query.unwrap_or_default()).map_err(OAuthError::from)?;
     let returned = state.oauth.returned(tenant, browser, &redirected).await?;
-    let context = origin.context(tenant, &browser.user);
+    let context = origin.context(tenant, &browser.user, None);
     let resource = format!("oauth/{}", returned.server());
     let act = state
         .recorder

@@ -147,7 +147,7 @@ impl Link {
         detail: &str,
     ) -> Problem {
         let problem = Problem::new(ErrorCode::Forbidden, detail);
-        let context = origin.context(&visitor.tenant, &visitor.browser.user);
+        let context = origin.context(&visitor.tenant, &visitor.browser.user, None);
         let recorded = state.recorder.record(
             visitor.tenant.id,
             &context.0,

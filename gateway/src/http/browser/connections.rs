@@ -133,7 +133,7 @@ pub(in crate::http) async fn end(
             return Err(Problem::new(ErrorCode::Forbidden, detail));
         }
     };
-    let context = origin.context(tenant, &browser.user);
+    let context = origin.context(tenant, &browser.user, None);
     let server: String = form.server.chars().take(128).collect();
     let act = state
         .recorder

@@ -15,7 +15,7 @@ macro_rules! audit_columns {
     () => {
         "tenant_id, writer, sequence, id, time, organization, actor, address, user_agent, commitment_key, \
          actor_commitment, address_commitment, user_agent_commitment, action, resource, outcome, reason, \
-         request_id, previous_hash, hash"
+         request_id, previous_hash, hash, api_key"
     };
 }
 
@@ -27,16 +27,11 @@ const PAGE: &str = concat!(
     " FROM audit_logs WHERE tenant_id = $1 AND id < $2 AND id >= $3 \
      AND time >= $4 AND time < $5 AND ($6 IS NULL OR action = $6) AND ($7 IS NULL OR actor = $7) \
      AND ($8 IS NULL OR resource = $8) AND ($9 IS NULL OR outcome = $9) \
-     ORDER BY id DESC LIMIT $10"
+     AND ($10 IS NULL OR api_key = $10) ORDER BY id DESC LIMIT $11"
 );
 
 const OPEN_WRITER: &str = "INSERT INTO audit_writers (id, opened_at, seen_at, month, retention_days) \
      VALUES ($1, $2, $2, $3, $4)";
-
-/// The partition of a chain is that of its writer.
-const ADD_CHAIN: &str = "INSERT INTO audit_chains (tenant_id, writer, month, retention_days) \
-     VALUES ($1, $2, (SELECT month FROM audit_writers WHERE id = $2), \
-             (SELECT retention_days FROM audit_writers WHERE id = $2))";
 
 const WRITERS: &str = "SELECT writer FROM audit_chains WHERE tenant_id = $1 ORDER BY writer";
 
@@ -69,6 +64,13 @@ pub(in crate::store) struct Sealed {
     pub(in crate::store) request_id: String,
     pub(in crate::store) previous_hash: Vec<u8>,
     pub(in crate::store) hash: Vec<u8>,
+    pub(in crate::store) api_key: Option<Uuid>,
+}
+
+/// The chains that rows begin: of which tenant, by which writer.
+pub(in crate::store) fn begun(rows: &[Sealed]) -> impl Iterator<Item = (Uuid, Uuid)> {
+    let first = rows.iter().filter(|row| row.sequence == 1);
+    first.map(|row| (row.tenant_id, row.writer))
 }
 
 impl TryFrom<&AuditRow> for Sealed {
@@ -98,6 +100,7 @@ impl TryFrom<&AuditRow> for Sealed {
             request_id: record.request_id.clone(),
             previous_hash: bytes(&record.previous_hash)?,
             hash: bytes(&record.hash)?,
+            api_key: record.api_key,
         })
     }
 }
@@ -113,6 +116,7 @@ impl TryFrom<Sealed> for Record {
             time: timestamp("audit record", row.time)?,
             organization: row.organization,
             actor: row.actor,
+            api_key: row.api_key,
             action: row.action.parse().map_err(unreadable)?,
             resource: row.resource,
             outcome: row.outcome.parse().map_err(unreadable)?,
@@ -161,10 +165,6 @@ impl<E: Engine> AuditStore for SqlStore<E> {
             .collect::<Result<Vec<_>, _>>()?;
         let writers: Vec<_> = batch.writers.iter().map(|(id, may)| (*id, *may)).collect();
         let mut transaction = self.engine.record().await?;
-        for first in rows.iter().filter(|row| row.sequence == 1) {
-            let values = [first.tenant_id.into(), first.writer.into()];
-            transaction.execute(ADD_CHAIN, &values).await?;
-        }
         let added = self
             .engine
             .append_audit(&mut transaction, &rows, &writers, now())
@@ -198,6 +198,7 @@ impl<E: Engine> AuditStore for SqlStore<E> {
             filter.actor.as_deref().into(),
             filter.resource.as_deref().into(),
             filter.outcome.as_deref().into(),
+            filter.api_key.into(),
             (i64::from(page.limit) + 1).into(),
         ];
         let mut transaction = self.engine.read(tenant).await?;

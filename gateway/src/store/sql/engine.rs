@@ -43,8 +43,9 @@ pub(in crate::store) trait Engine: Send + Sync + 'static {
     /// Begins a transaction that appends audit records, and waits for nothing but others of its kind.
     async fn record(&self) -> Result<Self::Transaction, StoreError>;
 
-    /// Adds audit records in a transaction of [`record`](Engine::record), and says that their
-    /// writers live; returns how many were added: those of closed writers are not.
+    /// Adds audit records in a transaction of [`record`](Engine::record), begins the chains of
+    /// first ones, and says that their writers live; returns how many were added: those of
+    /// closed writers are not.
     async fn append_audit(
         &self,
         transaction: &mut Self::Transaction,

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub(super) use audit::{Sealed, audit_columns};
+pub(super) use audit::{Sealed, audit_columns, begun};
 pub(super) use engine::{Engine, Stored, Transaction, Value, bind_all};
 #[cfg(test)]
 pub(crate) use recorded::{Calls, Recorded};

@@ -5,6 +5,9 @@ use uuid::Uuid;
 use super::{Transaction, json, timestamp};
 use crate::store::{SessionEvent, StoreError, TenantId};
 
+/// Number of the event that a new session begins with.
+pub(super) const FIRST: i64 = 1;
+
 /// Most events kept of one session; older ones go.
 const KEPT: i64 = 1000;
 
@@ -20,6 +23,28 @@ const FORGET: &str =
 
 const AFTER: &str = "SELECT sequence, time, kind, data FROM session_events \
      WHERE tenant_id = $1 AND session_id = $2 AND sequence > $3 ORDER BY sequence LIMIT $4";
+
+/// Adds the [`FIRST`] event to a session that was made in the same transaction, with
+/// that number as its last one.
+pub(super) async fn begin(
+    transaction: &mut impl Transaction,
+    tenant: TenantId,
+    session: Uuid,
+    kind: &'static str,
+    data: &serde_json::Value,
+    now: i64,
+) -> Result<(), StoreError> {
+    let values = [
+        tenant.into(),
+        session.into(),
+        FIRST.into(),
+        now.into(),
+        kind.into(),
+        data.into(),
+    ];
+    transaction.execute(INSERT, &values).await?;
+    Ok(())
+}
 
 /// Adds an event to a session that exists.
 pub(super) async fn append(

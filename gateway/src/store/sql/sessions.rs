@@ -25,8 +25,8 @@ const REMOVE_ENDED: &str = "DELETE FROM sessions WHERE tenant_id = $1 AND user_i
 const COUNT: &str = "SELECT count(*) FROM sessions WHERE tenant_id = $1 AND user_id = $2";
 
 const INSERT: &str = "INSERT INTO sessions \
-     (tenant_id, id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)";
+     (tenant_id, id, user_id, workspace, metadata, created_at, last_used_at, idle_timeout, expires_at, last_event) \
+     VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)";
 
 const GET: &str = "SELECT s.id, s.user_id, s.workspace, s.metadata, s.created_at, s.last_used_at, s.idle_timeout, \
      s.expires_at, CASE WHEN s.user_id = $2 THEN 'owner' ELSE m.role END AS role \
@@ -375,10 +375,11 @@ impl<E: Engine> SqlStore<E> {
             now.into(),
             microseconds(new.idle_timeout_seconds).into(),
             session.expires_at.as_microsecond().into(),
+            session_events::FIRST.into(),
         ];
         transaction.execute(INSERT, &values).await?;
         let data = json!({ "by": session.user });
-        append(
+        session_events::begin(
             &mut transaction,
             tenant,
             session.id,
