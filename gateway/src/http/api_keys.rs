@@ -90,6 +90,8 @@ pub(super) struct ApiKeyQuery {
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes one key however often it is sent; a repeated answer has no `key`.")),
     responses(
         (status = 201, body = ApiKeyDocument),
+        (status = 409, description = "`api_key_limit`: Too many API keys.", body = ProblemDocument),
+        (status = 422, description = "`idempotency_key_reused`: The idempotency key belongs to another request.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]

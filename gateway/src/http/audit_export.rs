@@ -27,6 +27,7 @@ const JSON_LINES: &str = "application/jsonl";
     get, path = "/v1/audit/export", tag = "governance",
     responses(
         (status = 200, body = String, content_type = "application/jsonl"),
+        (status = 400, description = "`not_supported`: No key signs the record of this installation.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
@@ -57,6 +58,7 @@ pub(super) async fn export(
     get, path = "/v1/audit/keys", tag = "governance",
     responses(
         (status = 200, body = Value, content_type = "application/json"),
+        (status = 400, description = "`not_supported`: No key signs the record of this installation.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]

@@ -52,6 +52,8 @@ pub(super) struct McpServerQuery {
     params(("Idempotency-Key" = Option<String>, Header, description = "Adds one server however often it is sent.")),
     responses(
         (status = 201, body = McpServerDocument, headers(("ETag" = String, description = "Its version, for `If-Match`."))),
+        (status = 409, description = "`mcp_server_limit`: Too many MCP servers. `mcp_server_name_taken`: The name of the MCP server is taken.", body = ProblemDocument),
+        (status = 422, description = "`idempotency_key_reused`: The idempotency key belongs to another request.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]
@@ -195,6 +197,8 @@ pub(super) async fn read_server(
     ),
     responses(
         (status = 200, body = McpServerDocument, headers(("ETag" = String, description = "Its new version."))),
+        (status = 409, description = "`mcp_server_name_taken`: The name of the MCP server is taken.", body = ProblemDocument),
+        (status = 412, description = "`precondition_failed`: It was changed meanwhile.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]

@@ -27,6 +27,7 @@ mod page;
 mod problem;
 pub(crate) mod prompts;
 mod reference;
+pub(crate) mod refusals;
 mod request_id;
 mod routes;
 mod session_events;

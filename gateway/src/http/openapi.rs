@@ -5,11 +5,10 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Info, License, OpenApi, Ref, RefOr, Schema};
 
+use super::refusals::{PROBLEM, name_statuses};
 use super::{documented_routes, operations};
 
 const JSON: &str = "application/json";
-/// RFC 9457, section 3.
-const PROBLEM: &str = "application/problem+json";
 
 /// Reads this document
 #[utoipa::path(
@@ -30,6 +29,7 @@ pub fn openapi() -> OpenApi {
         for operation in operations(item) {
             name_by_tag(operation);
             problems_by_their_media_type(operation);
+            name_statuses(operation);
         }
     }
     document

@@ -27,6 +27,7 @@ pub(super) struct Preview {
     post, path = "/v1/prompts/preview", tag = "prompts", request_body = Preview,
     responses(
         (status = 200, body = Composition),
+        (status = 422, description = "`prompt_refused`: A prompt policy refuses this.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]

@@ -34,28 +34,26 @@ const LIFETIME: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One event as it is sent.
-#[derive(Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Serialize)]
 struct EventDocument {
-    /// `session.created`, `session.updated`, `member.set`, `member.removed`; `session.ended`
-    /// when the session has ended or the caller may not see it any more;
-    /// `events.lost` when events after `Last-Event-ID` are no longer kept.
     kind: String,
-    #[schema(value_type = String, format = DateTime)]
     time: Timestamp,
-    #[schema(value_type = Object)]
     data: serde_json::Value,
 }
 
 /// Streams what happens in a session
 ///
+/// The `data` of each event is a JSON object: its `kind` (`session.created`,
+/// `session.updated`, `member.set`, `member.removed`; `session.ended` when the session
+/// has ended or the caller may not see it any more; `events.lost` when events after
+/// `Last-Event-ID` are no longer kept), its `time` and what is to be said of it, `data`.
 /// Each event has an `id`: whoever sends the last one as `Last-Event-ID` gets what
 /// came after it. A stream ends after five minutes: connect again.
 #[utoipa::path(
     get, path = "/v1/sessions/{id}/events", tag = "sessions",
     params(("id" = Uuid, Path), ("Last-Event-ID" = Option<u64>, Header)),
     responses(
-        (status = 200, body = EventDocument, content_type = "text/event-stream"),
+        (status = 200, body = String, content_type = "text/event-stream"),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]

@@ -80,6 +80,7 @@ pub(super) async fn list_members(
     params(("id" = Uuid, Path), ("user" = String, Path)),
     responses(
         (status = 204),
+        (status = 409, description = "`member_limit`: Too many members.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]

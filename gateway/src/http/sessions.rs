@@ -79,6 +79,8 @@ pub(super) struct UpdateSession {
     params(("Idempotency-Key" = Option<String>, Header, description = "Creates one session however often it is sent.")),
     responses(
         (status = 201, body = SessionDocument),
+        (status = 409, description = "`session_limit`: Too many open sessions.", body = ProblemDocument),
+        (status = 422, description = "`idempotency_key_reused`: The idempotency key belongs to another request.", body = ProblemDocument),
         (status = "4XX", body = ProblemDocument), (status = "5XX", body = ProblemDocument),
     )
 )]

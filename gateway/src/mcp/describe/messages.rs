@@ -50,7 +50,10 @@ pub(in crate::mcp) fn schemas() -> Vec<Named> {
         .required("id")
         .property("result", object())
         .required("result");
-    let error = error_of(message()).property("id", id());
+    let unread = ObjectBuilder::new().schema_type(Type::Null).build();
+    let asked = OneOfBuilder::new().item(id()).item(unread);
+    let asked = asked.description(Some("The request's id; null where none could be read."));
+    let error = error_of(message()).property("id", Schema::OneOf(asked.build()));
     let one_of = |names: &[&str]| {
         let items = names.iter().map(|name| Ref::from_schema_name(*name));
         Schema::OneOf(items.fold(OneOfBuilder::new(), OneOfBuilder::item).build())

@@ -2,12 +2,8 @@
 
 mod messages;
 
-use std::collections::BTreeMap;
-
 use http::StatusCode;
-use utoipa::ToSchema;
 use utoipa::openapi::content::{Content, ContentBuilder};
-use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{
     Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
 };
@@ -16,13 +12,13 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, Required, Schema, Type};
 
 use crate::domain::mcp::REVISIONS;
-use crate::http::{ErrorCode, ProblemDocument};
+use crate::http::ErrorCode;
+use crate::http::refusals::{header, refusals};
 
 pub(super) use messages::schemas;
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
-const PROBLEM: &str = "application/problem+json";
 
 const FEDERATED: &str = "all servers of the organization: tools and prompts are called `<server>__<name>`, resources `<server>+<uri>`";
 const SINGLE: &str = "one server, names and results untouched";
@@ -162,36 +158,12 @@ impl Refusals for OperationBuilder {
         further: &[ErrorCode],
         complete: impl Fn(StatusCode, ResponseBuilder) -> ResponseBuilder,
     ) -> Self {
-        let mut by_status: BTreeMap<StatusCode, Vec<ErrorCode>> = BTreeMap::new();
-        for code in ALWAYS.iter().chain(further) {
-            by_status.entry(code.status()).or_default().push(*code);
-        }
-        by_status
+        let codes: Vec<ErrorCode> = ALWAYS.iter().chain(further).copied().collect();
+        refusals(&codes)
             .into_iter()
-            .fold(self, |operation, (status, codes)| {
-                let response = complete(status, refusal(status, &codes)).build();
-                operation.response(status.as_str(), response)
+            .fold(self, |operation, (status, response)| {
+                operation.response(status.as_str(), complete(status, response).build())
             })
-    }
-}
-
-fn refusal(status: StatusCode, codes: &[ErrorCode]) -> ResponseBuilder {
-    let meanings = codes
-        .iter()
-        .map(|code| format!("`{}`: {}.", code.name(), code.title()));
-    let response = ResponseBuilder::new()
-        .description(meanings.collect::<Vec<_>>().join(" "))
-        .content(PROBLEM, content(&ProblemDocument::name()));
-    match status {
-        StatusCode::UNAUTHORIZED => response.header(
-            "WWW-Authenticate",
-            header("Challenge (RFC 6750), with the resource metadata of the organization's path (RFC 9728)."),
-        ),
-        StatusCode::METHOD_NOT_ALLOWED => response.header("Allow", header("Methods that the path has.")),
-        StatusCode::TOO_MANY_REQUESTS => {
-            response.header("Retry-After", header("Seconds to wait."))
-        }
-        _ => response,
     }
 }
 
@@ -256,12 +228,6 @@ fn revision() -> Parameter {
         ))
         .schema(Some(schema.build()))
         .build()
-}
-
-fn header(meaning: &str) -> Header {
-    let mut header = Header::new(text());
-    header.description = Some(meaning.to_owned());
-    header
 }
 
 fn text() -> Object {
