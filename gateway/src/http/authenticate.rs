@@ -12,7 +12,6 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName};
-
 use uuid::Uuid;
 
 use super::denied::{denied, require};
