@@ -74,6 +74,7 @@ pub fn document_of(
             "perUser": { "requestsPerMinute": 60000, "burst": 10000 }, "overrides": {}, "organization": null,
         },
         "audit": { "retentionDays": 365, "durability": "synchronous" },
+        "eventSinks": [],
         "servers": [{
             "name": SERVER,
             "target": { "remote": { "url": server, "transport": "StreamableHttp", "caBundle": null } },

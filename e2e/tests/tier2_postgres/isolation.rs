@@ -42,9 +42,10 @@ pub(super) async fn filled(database: &Arc<TestDatabase>) -> Result<PgConnection>
     store_contract::an_mcp_configuration_reads_back_as_it_was_made(store.clone()).await?;
     store_contract::an_api_key_is_made_once_under_its_idempotency_key(store.clone()).await?;
     store_contract::members_change_and_go(store.clone()).await?;
-    store_contract::a_dead_letter_is_kept(store.clone()).await?;
     store_contract::a_connection_and_the_way_to_one(store.clone()).await?;
-    store_contract::a_checkpoint_states_the_heads_of_all_writers(store).await?;
+    // Before anything else writes a record: the checkpoint names every writer.
+    store_contract::a_checkpoint_states_the_heads_of_all_writers(store.clone()).await?;
+    store_contract::a_dead_letter_is_kept(store).await?;
     database.connect(database.gateway_url()).await
 }
 

@@ -196,12 +196,15 @@ async fn the_worker_has_one_policy_for_each_job() -> Result<()> {
             ("audit_chains", "INSERT"),
             ("audit_chains", "SELECT"),
             ("audit_logs", "INSERT"),
+            ("browser_sessions", "ALL"),
             ("event_deliveries", "ALL"),
             ("event_deliveries", "INSERT"),
             ("event_deliveries", "SELECT"),
             ("idempotency_keys", "ALL"),
             ("mcp_configs", "ALL"),
             ("mcp_sessions", "ALL"),
+            ("oauth_authorizations", "ALL"),
+            ("oauth_tokens", "ALL"),
             ("sessions", "ALL"),
         ];
         assert_eq!(policies, expected);

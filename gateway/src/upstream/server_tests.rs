@@ -67,7 +67,7 @@ fn what_is_not_served_yet_is_refused_by_name() {
         ca_bundle: None,
     };
     for (config, name) in [
-        (user, "credentialScope: User"),
+        (user, "credentialScope: User without auth.oauth"),
         (sse, "remote.transport: Sse"),
     ] {
         let refused = Server::compile(&config, &environment());
