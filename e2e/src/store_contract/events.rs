@@ -90,12 +90,17 @@ pub async fn an_event_is_taken_by_one(store: AnyStore) -> Result<()> {
     for _ in 0..5 {
         write_a_new_event(store.clone()).await?;
     }
-    let takers = (0..8).map(|_| store.take_deliveries(ACME, SINK, LONG, 3));
-    let taken = futures::future::try_join_all(takers).await?;
-    let mut ids: Vec<Uuid> = taken.into_iter().flatten().map(|event| event.id).collect();
+    let mut ids: Vec<Uuid> = Vec::new();
+    // Whoever comes second for the same events gets fewer, and looks again.
+    while !store.due_sinks().await?.is_empty() {
+        let takers = (0..8).map(|_| store.take_deliveries(ACME, SINK, LONG, 3));
+        let taken = futures::future::try_join_all(takers).await?;
+        ids.extend(taken.into_iter().flatten().map(|event| event.id));
+    }
+    let taken = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), 5);
+    assert_eq!((taken, ids.len()), (5, 5), "an event was taken twice");
     Ok(())
 }
 
