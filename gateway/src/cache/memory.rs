@@ -67,7 +67,7 @@ impl MemoryCache {
             arrivals: Mutex::default(),
             values: moka::sync::Cache::builder()
                 .max_capacity(MOST_BYTES)
-                .weigher(weight)
+                .weigher(|key: &String, kept: &Kept| weight(key, &kept.value))
                 .expire_after(Lifetimes)
                 .build(),
         }
@@ -130,8 +130,8 @@ fn take_one(bucket: &Bucket, arrival: &mut i64, now: i64) -> Taken {
 }
 
 /// In bytes; at least one, so that empty values count.
-fn weight(key: &String, kept: &Kept) -> u32 {
-    u32::try_from(key.len() + kept.value.len() + 1).unwrap_or(u32::MAX)
+fn weight(key: &str, value: &str) -> u32 {
+    u32::try_from(key.len() + value.len() + 1).unwrap_or(u32::MAX)
 }
 
 /// Forgets full buckets, and if that is not enough the eighth that is nearest to full.
