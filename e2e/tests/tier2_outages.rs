@@ -146,6 +146,7 @@ fn organization(issuer: &Issuer) -> Result<TenantConfig> {
             "organization": null,
         },
         "audit": {"retentionDays": 365, "durability": "synchronous"},
+        "eventSinks": [],
         "servers": [],
         "prompts": [],
     }))?)

@@ -47,7 +47,7 @@ CREATE TABLE oauth_tokens (
     scopes       text   NOT NULL CHECK (scopes::json IS NOT NULL),
     -- Sealed for this row.
     tokens       bytea  NOT NULL,
-    tokens_key   text   GENERATED ALWAYS AS (encode(substring(tokens FROM 3 FOR get_byte(tokens, 1)), 'escape')) STORED,
+    tokens_key   text   GENERATED ALWAYS AS (sealed_key_id(tokens)) STORED,
     -- Counts the sets of tokens.
     version      bigint NOT NULL CHECK (version > 0),
     -- connected; reconnect: only consent helps; revoking: to be revoked upstream and removed;

@@ -160,10 +160,13 @@ async fn a_state_is_used_once() -> Result<()> {
     Ok(())
 }
 
+/// What somebody makes of the URL that a browser is sent back with.
+type Change = fn(&Url) -> Url;
+
 #[tokio::test]
 async fn what_comes_back_otherwise_than_it_was_sent_away_is_refused() -> Result<()> {
     let stage = Stage::new().await?;
-    let changes: [(&str, fn(&Url) -> Url); 9] = [
+    let changes: [(&str, Change); 9] = [
         ("another issuer", |url| {
             with(url, "iss", "https://evil.example")
         }),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, query, query_as, query_scalar};
+use sqlx::{AssertSqlSafe, ConnectOptions, query, query_as, query_scalar};
 
 use super::migrate::{POSTGRES, latest};
 use super::sql::{Engine, Sealed, Stored, Transaction, Value, audit_columns, begun, bind_all};
@@ -88,9 +88,6 @@ const SERVER_SETTINGS: [(&str, &str); 3] = [
 
 const CONNECTIONS: u32 = 16;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// For so long after its last use, a connection is taken to work without a round
-/// trip to find out: a busy gateway has none to spare.
-const TRUSTED: Duration = Duration::from_secs(1);
 
 /// A PostgreSQL database with row-level security.
 pub(super) struct Postgres {
@@ -108,17 +105,7 @@ impl Postgres {
             .application_name("agentapi-gateway")
             .options(SERVER_SETTINGS)
             .disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, since| {
-                Box::pin(async move {
-                    if since.idle_for >= TRUSTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            });
+        let pool = PgPoolOptions::new().acquire_timeout(CONNECT_TIMEOUT);
         let requests = pool
             .clone()
             .max_connections(CONNECTIONS)
