@@ -23,7 +23,7 @@ const COLUMN: SealedColumn = SealedColumn::McpCredentials;
 const VALUES: u64 = 350;
 
 /// Bytes that are no secret: hashes, salts of commitments, fingerprints.
-const NO_SECRETS: [&str; 9] = [
+const NO_SECRETS: [&str; 13] = [
     "api_keys.secret_hash",
     "audit_logs.actor_commitment",
     "audit_logs.address_commitment",
@@ -31,7 +31,11 @@ const NO_SECRETS: [&str; 9] = [
     "audit_logs.hash",
     "audit_logs.previous_hash",
     "audit_logs.user_agent_commitment",
+    "browser_sessions.secret_hash",
     "idempotency_keys.fingerprint",
+    "oauth_authorizations.binding",
+    "oauth_authorizations.secret_hash",
+    "oauth_tokens.binding",
     "_sqlx_migrations.checksum",
 ];
 
