@@ -37,6 +37,23 @@ const OF_BODIES: [ErrorCode; 3] = [
     ErrorCode::UnsupportedMediaType,
 ];
 
+/// Of operations under this tag, which ask authorization servers, and whose pages
+/// know their visitors by cookies.
+const OAUTH: &str = "oauth";
+const OF_OAUTH: [ErrorCode; 11] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::Unauthorized,
+    ErrorCode::Forbidden,
+    ErrorCode::OrganizationSuspended,
+    ErrorCode::NotFound,
+    ErrorCode::NotSupported,
+    ErrorCode::AuthorizationRefused,
+    ErrorCode::AuthorizationServerFailed,
+    ErrorCode::EncryptionNotConfigured,
+    ErrorCode::RateLimited,
+    ErrorCode::Unavailable,
+];
+
 /// Puts the statuses that an operation refuses with in the place of `4XX` and `5XX`.
 pub(super) fn name_statuses(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
@@ -63,6 +80,9 @@ fn codes(operation: &Operation) -> Vec<ErrorCode> {
     if operation.security.is_some() {
         codes.extend(OF_CALLERS);
     }
+    if operation.tags.iter().flatten().any(|tag| tag == OAUTH) {
+        codes.extend(OF_OAUTH);
+    }
     if operation.request_body.is_some() {
         codes.extend(OF_BODIES);
     } else if places
@@ -77,6 +97,8 @@ fn codes(operation: &Operation) -> Vec<ErrorCode> {
     {
         codes.push(ErrorCode::NotFound);
     }
+    codes.sort_unstable_by_key(|code| code.name());
+    codes.dedup();
     codes
 }
 
