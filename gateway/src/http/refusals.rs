@@ -37,9 +37,9 @@ const OF_BODIES: [ErrorCode; 3] = [
     ErrorCode::UnsupportedMediaType,
 ];
 
-/// Of operations under this tag, which ask authorization servers, and whose pages
-/// know their visitors by cookies.
-const OAUTH: &str = "oauth";
+/// Tags of the operations on connected accounts: they ask authorization servers, and
+/// their pages know their visitors by cookies.
+const OAUTH: [&str; 2] = ["oauth", "browser"];
 const OF_OAUTH: [ErrorCode; 11] = [
     ErrorCode::InvalidRequest,
     ErrorCode::Unauthorized,
@@ -80,7 +80,12 @@ fn codes(operation: &Operation) -> Vec<ErrorCode> {
     if operation.security.is_some() {
         codes.extend(OF_CALLERS);
     }
-    if operation.tags.iter().flatten().any(|tag| tag == OAUTH) {
+    if operation
+        .tags
+        .iter()
+        .flatten()
+        .any(|tag| OAUTH.contains(&tag.as_str()))
+    {
         codes.extend(OF_OAUTH);
     }
     if operation.request_body.is_some() {
