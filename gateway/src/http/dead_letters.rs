@@ -12,10 +12,11 @@ use super::act::finished;
 use super::page::{List, PageQuery, Parameters};
 use super::problem::ProblemDocument;
 use super::{AppState, ErrorCode, Problem, RequestContext};
+use crate::audit::OpenAct;
 use crate::auth::Caller;
 use crate::domain::audit::Action;
 use crate::domain::events::message;
-use crate::store::DeadLetter;
+use crate::store::{DeadLetter, TenantId};
 
 /// An event that could not be delivered.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -103,15 +104,10 @@ pub(super) async fn replay_dead_letter(
     context: RequestContext,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let (id, tenant) = (letter_id(&id)?, caller.tenant_id());
-    let resource = format!("dead-letters/{id}");
-    let act = state
-        .recorder
-        .intent(tenant, &context.0, Action::DeadLetterReplay, resource)
-        .await?;
+    let tenant = caller.tenant_id();
+    let (id, act) = begin(&state, tenant, &context, &id, Action::DeadLetterReplay).await?;
     let replayed = state.store.replay_dead_letter(tenant, id).await;
-    let replayed = replayed.map_err(Problem::from).and_then(found);
-    finished(act, replayed).await
+    finished(act, replayed.map_err(Problem::from).and_then(found)).await
 }
 
 /// Discards an event that could not be delivered
@@ -128,15 +124,24 @@ pub(super) async fn discard_dead_letter(
     context: RequestContext,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let (id, tenant) = (letter_id(&id)?, caller.tenant_id());
-    let resource = format!("dead-letters/{id}");
-    let act = state
-        .recorder
-        .intent(tenant, &context.0, Action::DeadLetterDiscard, resource)
-        .await?;
+    let tenant = caller.tenant_id();
+    let (id, act) = begin(&state, tenant, &context, &id, Action::DeadLetterDiscard).await?;
     let discarded = state.store.discard_dead_letter(tenant, id).await;
-    let discarded = discarded.map_err(Problem::from).and_then(found);
-    finished(act, discarded).await
+    finished(act, discarded.map_err(Problem::from).and_then(found)).await
+}
+
+/// Records that something is about to be done to a dead letter.
+async fn begin(
+    state: &AppState,
+    tenant: TenantId,
+    RequestContext(context): &RequestContext,
+    id: &str,
+    action: Action,
+) -> Result<(Uuid, OpenAct), Problem> {
+    let id = letter_id(id)?;
+    let resource = format!("dead-letters/{id}");
+    let act = state.recorder.intent(tenant, context, action, resource);
+    Ok((id, act.await?))
 }
 
 fn letter_id(id: &str) -> Result<Uuid, Problem> {
